@@ -1,0 +1,71 @@
+// swift-tools-version:6.0
+import PackageDescription
+
+#if arch(x86_64)
+    // Without it Swift targets SSE2 and SIMD multiply-add becomes a library call. Checked at start-up.
+    let vectorFlags = ["-Xcc", "-march=x86-64-v3"]
+#else
+    let vectorFlags: [String] = []
+#endif
+
+let module: [SwiftSetting] = [.unsafeFlags(vectorFlags)]
+/// `-Ounchecked` keeps the kernels usable in debug builds too.
+let kernelModule: [SwiftSetting] = [.unsafeFlags(vectorFlags + ["-Ounchecked"])]
+
+let package = Package(
+    name: "neft",
+    products: [.executable(name: "neft", targets: ["neft"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C libraries, found through pkg-config.
+        .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .target(name: "CKernels"),
+
+        // The way of the data, in its order.
+        .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: kernelModule),
+        .target(
+            name: "Checkpoints",
+            dependencies: ["Kernels", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: module),
+        .target(name: "Tokenization", swiftSettings: module),
+        .target(name: "Datasets", dependencies: ["Tokenization"], swiftSettings: module),
+        .target(name: "Models", dependencies: ["Kernels", "Checkpoints", "Datasets"], swiftSettings: module),
+        .target(name: "Neurons", dependencies: ["Models", "Checkpoints"], swiftSettings: module),
+        .target(name: "Collectives", dependencies: ["CMPI", "CZstd", "Kernels"], swiftSettings: module),
+        .target(
+            name: "Evaluation", dependencies: ["Models", "Tokenization", "Datasets", "Collectives"],
+            swiftSettings: module),
+        .target(
+            name: "Training",
+            dependencies: [
+                "Kernels", "Checkpoints", "Tokenization", "Datasets", "Models", "Neurons", "Collectives",
+                "Evaluation", "Reporting",
+            ], swiftSettings: module),
+        .target(name: "Reporting", dependencies: ["Neurons"], swiftSettings: module),
+        .executableTarget(
+            name: "neft",
+            dependencies: [
+                "Training", "Evaluation", "Reporting", .product(name: "Yams", package: "Yams"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: module),
+
+        .target(name: "TestSupport", dependencies: ["Models", "Neurons"], path: "Tests/TestSupport", swiftSettings: module),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "NeuronsTests", dependencies: ["Neurons", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "CommandTests", dependencies: ["TestSupport", "neft"], swiftSettings: module),
+    ]
+)

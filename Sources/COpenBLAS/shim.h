@@ -1,0 +1,6 @@
+#ifndef NEFT_COPENBLAS_SHIM_H
+#define NEFT_COPENBLAS_SHIM_H
+
+#include <cblas.h>
+
+#endif

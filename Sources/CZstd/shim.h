@@ -1,0 +1,6 @@
+#ifndef NEFT_CZSTD_SHIM_H
+#define NEFT_CZSTD_SHIM_H
+
+#include <zstd.h>
+
+#endif

@@ -1,0 +1,102 @@
+import Checkpoints
+import Datasets
+import Kernels
+
+/// What a tensor of a model is: decides whether its rows are neurons.
+public enum ParameterRole: Sendable, Equatable {
+    case projection(layer: Int, Projection)
+    case embedding
+    case head
+    /// RMSNorm weight before attention or the MLP of `layer`, or the final one (`layer == nil`).
+    case norm(layer: Int?)
+}
+
+/// One weight tensor of a model, named as in Hugging Face checkpoints.
+public struct Parameter: Sendable {
+    public let tensor: FloatTensor
+    public let role: ParameterRole
+
+    public init(tensor: FloatTensor, role: ParameterRole) {
+        self.tensor = tensor
+        self.role = role
+    }
+
+    /// Hugging Face module name, the tensor's name without `.weight`.
+    public var module: String {
+        tensor.name.hasSuffix(".weight") ? String(tensor.name.dropLast(7)) : tensor.name
+    }
+    public var rows: Int { tensor.rows }
+    public var columns: Int { tensor.columns }
+}
+
+/// The rows that receive gradients, laid end to end in one packed buffer of `count` floats.
+///
+/// Entries follow the order of `LanguageModel.parameters`, which is `NeuronID` order for projections; within an entry
+/// rows ascend and each row is contiguous.
+public struct TrainableRows: Sendable {
+    public struct Entry: Sendable {
+        /// Index into `LanguageModel.parameters`.
+        public let parameter: Int
+        /// Ascending row numbers; nil means every row.
+        public let rows: [Int32]?
+        public let rowCount: Int
+        public let columns: Int
+        /// First float of the entry in the packed buffer.
+        public let offset: Int
+        public var count: Int { rowCount * columns }
+    }
+
+    public let entries: [Entry]
+    /// Floats of the packed buffer.
+    public let count: Int
+
+    /// - Parameter selection: `(parameter index, rows or nil for all)`; sorted by parameter index, each at most once.
+    public init(selection: [(parameter: Int, rows: [Int32]?)], parameters: [Parameter]) {
+        var entries: [Entry] = []
+        var offset = 0
+        var previous = -1
+        for (index, rows) in selection {
+            precondition(index > previous, "TrainableRows: parameters out of order")
+            previous = index
+            let parameter = parameters[index]
+            let rowCount = rows?.count ?? parameter.rows
+            guard rowCount > 0 else { continue }
+            entries.append(
+                Entry(parameter: index, rows: rows, rowCount: rowCount, columns: parameter.columns, offset: offset))
+            offset += rowCount * parameter.columns
+        }
+        self.entries = entries
+        count = offset
+    }
+}
+
+/// A causal language model that can be trained and can generate. One file per architecture conforms.
+///
+/// Not thread-safe: one caller at a time. Deterministic: the same batch gives the same bits whatever `threads` is.
+public protocol LanguageModel: AnyObject {
+    /// Every weight, projections in `NeuronID` order first (layer, projection), then the others.
+    var parameters: [Parameter] { get }
+    var layerCount: Int { get }
+    var vocabularySize: Int { get }
+    /// Longest sequence the model was made for, in tokens.
+    var contextLength: Int { get }
+    /// Everything that, besides the tensors, decides what the model computes; part of the base hash.
+    var canonicalConfiguration: String { get }
+
+    /// Forward only: the negative log-likelihood in nats of each target, written to `losses` `[batch.targetCount]`.
+    func evaluate(_ batch: PackedBatch, losses: UnsafeMutableBufferPointer<Float>)
+
+    /// Forward and backward. Writes (does not accumulate) into `gradient` `[trainable.count]` the gradient of
+    /// `lossScale · Σ losses`, and returns `Σ losses` in nats, unscaled.
+    func forwardBackward(
+        _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
+        gradient: UnsafeMutableBufferPointer<Float>
+    ) -> Double
+
+    /// Logits at `positions` (indices into the batch's tokens), written to `logits` `[positions.count, V]`.
+    func logits(_ batch: PackedBatch, positions: [Int32], into logits: UnsafeMutableBufferPointer<Float>)
+
+    /// Greedy continuation of each prompt until one of `endTokens` or `maxNewTokens`; end tokens are not returned.
+    /// The result of a prompt does not depend on the others beyond floating-point rounding of the batch shape.
+    func generateGreedy(prompts: [[Int32]], maxNewTokens: Int, endTokens: Set<Int32>) -> [[Int32]]
+}
