@@ -26,7 +26,9 @@ struct DealtBatches: Equatable {
     /// once, and what is left at the end is short.
     init(lengths: [Int], maxRows: Int) {
         let order = lengths.indices.sorted { (lengths[$0], $1) > (lengths[$1], $0) }
-        batches = stride(from: 0, to: order.count, by: maxRows).map { Array(order[$0..<min($0 + maxRows, order.count)]) }
+        batches = stride(from: 0, to: order.count, by: maxRows).map {
+            Array(order[$0..<min($0 + maxRows, order.count)])
+        }
     }
 
     /// The batches of one rank.

@@ -93,7 +93,8 @@ public struct Evaluator {
         let gathered = dealt.gather(
             sums.map { sum in withUnsafeBytes(of: sum.bitPattern.littleEndian) { Array($0) } }, over: communicator)
         let nll = gathered.reduce(0.0) { total, bytes in
-            total + bytes.withUnsafeBytes { Double(bitPattern: UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self))) }
+            total
+                + bytes.withUnsafeBytes { Double(bitPattern: UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self))) }
         }
         return LossSummary(total: nll, targetTokens: rows.reduce(0) { $0 + $1.isTarget.count { $0 } })
     }

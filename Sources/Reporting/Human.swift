@@ -15,7 +15,9 @@ public enum Human {
     }
 
     /// `512 B`, `12.3 MB`: powers of 1000.
-    public static func bytes(_ count: Int) -> String { scaled(Double(count), units: ["B", "kB", "MB", "GB", "TB", "PB"]) }
+    public static func bytes(_ count: Int) -> String {
+        scaled(Double(count), units: ["B", "kB", "MB", "GB", "TB", "PB"])
+    }
 
     /// `950`, `12.3 k`, `5.7 M`.
     public static func count(_ count: Int) -> String {

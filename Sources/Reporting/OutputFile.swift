@@ -72,7 +72,8 @@ final class OutputFile {
 
     private static func failure(_ path: String, _ what: String) -> ReportingError {
         ReportingError(
-            file: path, found: "\(what): \(String(cString: strerror(errno)))", expected: "a writable folder with free space",
+            file: path, found: "\(what): \(String(cString: strerror(errno)))",
+            expected: "a writable folder with free space",
             hint: "check the output folder")
     }
 }

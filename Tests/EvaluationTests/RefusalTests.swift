@@ -5,7 +5,8 @@ import Testing
 
 /// What evaluation refuses, and what it says.
 struct RefusalTests {
-    private let evaluator = Evaluator(model: FakeModel(), communicator: LocalCommunicator(), options: .init(maxNewTokens: 10))
+    private let evaluator = Evaluator(
+        model: FakeModel(), communicator: LocalCommunicator(), options: .init(maxNewTokens: 10))
 
     private func row(prompt: [Int32] = [1, 2], tokens: [Int32] = [1, 2, 3], targets: [Bool] = [false, false, true])
         -> EvaluationRow

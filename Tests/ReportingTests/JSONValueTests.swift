@@ -28,7 +28,9 @@ struct JSONValueTests {
         #expect((read?["a"] as? [Any])?.count == 4)
     }
 
-    @Test(arguments: [0, -0.0, 1e-300, .leastNonzeroMagnitude, 0.1, 1.0 / 3, 1e21, -123456.789, .greatestFiniteMagnitude])
+    @Test(arguments: [
+        0, -0.0, 1e-300, .leastNonzeroMagnitude, 0.1, 1.0 / 3, 1e21, -123456.789, .greatestFiniteMagnitude,
+    ])
     func doublesReadBackExactly(value: Double) throws {
         let read = try JSONDecoder().decode([Double].self, from: Data(JSONValue.array([.double(value)]).text.utf8))
         #expect(read == [value])
