@@ -151,8 +151,9 @@ private struct BackwardPass {
         team.gemm(.nn, m: T, n: c.queryWidth, k: C, w.dResidual, layer[.output], w.dAttention)
         attentionBackward(
             team, dQ: w.dQuery, dK: w.dKey, dV: w.dValue, dOut: w.dAttention, out: s.attention,
-            logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value, rowStarts: batch.rowStarts,
-            shape: model.attentionShape, scratch: w.attentionScratch, scratchStride: w.attentionScratchStride)
+            logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value, rows: batch.attentionRows,
+            shape: model.attentionShape, scratch: w.attentionScratch, scratchStride: w.attentionScratchStride,
+            prefixGradients: w.prefixGradients)
         ropeInPlace(
             team, x: w.dQuery, positions: w.positions, table: model.ropeTable, T: T, heads: c.headCount, inverse: true)
         ropeInPlace(

@@ -46,7 +46,7 @@ extension Decoder {
         runBlocks(tokens: batch.tokens, keepFrom: keepFrom) { _, s in
             attentionForward(
                 team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
-                rowStarts: batch.rowStarts, shape: attentionShape, scratch: workspace.attentionScratch,
+                rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,
                 scratchStride: workspace.attentionScratchStride)
         }
     }
@@ -70,7 +70,7 @@ extension Decoder {
         precondition(losses.count == batch.targetCount, "evaluate: \(losses.count) losses, \(batch.targetCount) targets")
         guard batch.targetCount > 0, let losses = losses.baseAddress else { return }
         let (w, C, V) = (workspace, configuration.hiddenSize, vocabularySize)
-        prepare(batch, keptLayers: 0, targets: batch.targetCount, gathered: 0)
+        prepare(batch, targets: batch.targetCount)
         forward(batch, keepFrom: layerCount)
         normTargets(batch.targetPositions)
         batch.targetTokens.withUnsafeBufferPointer { targets in
@@ -89,9 +89,13 @@ extension Decoder {
         let (C, V) = (configuration.hiddenSize, vocabularySize)
         precondition(logits.count == positions.count * V, "logits: buffer of \(logits.count)")
         guard !positions.isEmpty, let logits = logits.baseAddress else { return }
-        prepare(batch, keptLayers: 0, targets: positions.count, gathered: 0)
+        prepare(batch, targets: positions.count)
         forward(batch, keepFrom: layerCount)
         normTargets(positions)
         team.gemm(.nt, m: positions.count, n: V, k: C, workspace.targetNormed, head, logits)
     }
+}
+
+extension PackedBatch {
+    var attentionRows: AttentionRows { AttentionRows(prefix: prefixCount, starts: rowStarts) }
 }

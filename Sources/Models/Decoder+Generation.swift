@@ -34,25 +34,23 @@ extension Decoder {
         var next: [Int32] = []
         var first = 0
         while first < prompts.count {
-            var batch = PackedBatch()
-            var last = first
-            while last < prompts.count, last == first || batch.tokenCount + prompts[last].count <= most {
-                batch.append(tokens: prompts[last], isTarget: Array(repeating: false, count: prompts[last].count))
+            var (last, tokens) = (first, 0)
+            while last < prompts.count, last == first || tokens + prompts[last].count <= most {
+                tokens += prompts[last].count
                 last += 1
             }
-            prepare(batch, keptLayers: 0, targets: batch.rowCount, gathered: 0)
             let group = first..<last
+            let batch = PackedBatch(
+                rows: prompts[group].map { ($0, Array(repeating: false, count: $0.count)) })
+            prepare(batch, targets: batch.rowCount)
             runBlocks(tokens: batch.tokens, keepFrom: layerCount) { layer, s in
                 for (row, sequence) in group.enumerated() {
-                    let start = Int(batch.rowStarts[row])
-                    let width = configuration.kvWidth
-                    let count = prompts[sequence].count * width
-                    cache.keys(layer, sequence).update(from: s.key + start * width, count: count)
-                    cache.values(layer, sequence).update(from: s.value + start * width, count: count)
+                    cache.fill(layer, sequence, prefix: batch.prefixCount, row: batch.rowStarts[row]..<batch.rowStarts[row + 1],
+                        keys: s.key, values: s.value)
                 }
                 attentionForward(
                     team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
-                    rowStarts: batch.rowStarts, shape: attentionShape, scratch: workspace.attentionScratch,
+                    rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,
                     scratchStride: workspace.attentionScratchStride)
             }
             next += mostLikely(at: batch.rowStarts.dropFirst().map { $0 - 1 })
@@ -68,7 +66,7 @@ extension Decoder {
         let longest = (sequences.map { cache.lengths[$0] }.max() ?? 0) + 1
         workspace.reserve(
             tokens: tokens.count, keptLayers: 0, targets: tokens.count,
-            longestRow: longest / attentionScratchCount(longestRow: 1) + 1, gathered: 0)
+            longestRow: longest / attentionScratchCount(longestRow: 1) + 1)
         workspace.setPositions(sequences.map { Int32(cache.lengths[$0]) })
         extendRoPE(to: longest)
         runBlocks(tokens: tokens, keepFrom: layerCount) { layer, s in
@@ -131,5 +129,16 @@ private final class KeyValueCache {
     }
     func values(_ layer: Int, _ sequence: Int) -> UnsafeMutablePointer<Float> {
         keys(layer, sequence) + valueOffset
+    }
+
+    /// Copies a prompt's keys and values, `[T, KV·D]` of a packed batch: the shared tokens, then the row's own.
+    func fill(
+        _ layer: Int, _ sequence: Int, prefix: Int, row: Range<Int32>, keys newKeys: UnsafePointer<Float>,
+        values newValues: UnsafePointer<Float>
+    ) {
+        for (cache, new) in [(keys(layer, sequence), newKeys), (values(layer, sequence), newValues)] {
+            cache.update(from: new, count: prefix * width)
+            (cache + prefix * width).update(from: new + Int(row.lowerBound) * width, count: row.count * width)
+        }
     }
 }

@@ -113,14 +113,15 @@ public final class Decoder: LanguageModel {
     func normIndex(layer: Int, second: Bool) -> Int { embeddingIndex + 1 + 2 * layer + (second ? 1 : 0) }
     var finalNormIndex: Int { embeddingIndex + 1 + 2 * configuration.layerCount }
 
-    /// Makes room for a batch and computes its positions.
-    func prepare(_ batch: PackedBatch, keptLayers: Int, targets: Int, gathered: Int) {
-        var longest = 0
-        for row in 0..<batch.rowCount { longest = max(longest, Int(batch.rowStarts[row + 1] - batch.rowStarts[row])) }
+    /// Makes room for a batch and computes its positions. With `gathered` given, room for a backward pass too.
+    func prepare(_ batch: PackedBatch, keptLayers: Int = 0, targets: Int, gathered: Int? = nil) {
         workspace.reserve(
-            tokens: batch.tokenCount, keptLayers: keptLayers, targets: targets, longestRow: longest, gathered: gathered)
-        workspace.setPositions(rowStarts: batch.rowStarts)
-        extendRoPE(to: longest)
+            tokens: batch.tokenCount, keptLayers: keptLayers, targets: targets, longestRow: batch.longestRow,
+            gathered: gathered ?? 0,
+            prefixGradients: gathered == nil
+                ? 0 : attentionPrefixCount(rows: batch.rowCount, prefix: batch.prefixCount, shape: attentionShape))
+        workspace.setPositions(prefix: batch.prefixCount, rowStarts: batch.rowStarts)
+        extendRoPE(to: batch.longestRow)
     }
 
     func extendRoPE(to length: Int) {

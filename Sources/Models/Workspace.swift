@@ -7,7 +7,7 @@ final class Workspace {
     private let configuration: DecoderConfiguration
     private let threads: Int
     private var storage = TensorStorage(count: 0)
-    private var capacity = (tokens: 0, slots: 0, targets: 0, longestRow: 0, gathered: 0)
+    private var capacity = (tokens: 0, slots: 0, targets: 0, longestRow: 0, gathered: 0, prefixGradients: 0)
 
     /// What one layer keeps for its backward pass.
     struct Slot {
@@ -60,6 +60,8 @@ final class Workspace {
     /// Scores of the attention kernels, `attentionScratchStride` floats per worker.
     private(set) var attentionScratch: UnsafeMutablePointer<Float>
     private(set) var attentionScratchStride = 0
+    /// Each row's gradients of shared keys and values, see `attentionBackward`.
+    private(set) var prefixGradients: UnsafeMutablePointer<Float>
     /// Positions of the batch's tokens, `[T]`.
     private(set) var positions: [Int32] = []
 
@@ -90,14 +92,18 @@ final class Workspace {
         losses = nothing
         logits = nothing
         attentionScratch = nothing
+        prefixGradients = nothing
     }
 
     /// Makes room for a batch. `keptLayers` layers keep their activations; `gathered` is the most selected rows of
     /// any projection.
-    func reserve(tokens: Int, keptLayers: Int, targets: Int, longestRow: Int, gathered gatheredColumns: Int) {
-        let need = (tokens, keptLayers + 1, targets, longestRow, gatheredColumns)
+    func reserve(
+        tokens: Int, keptLayers: Int, targets: Int, longestRow: Int, gathered gatheredColumns: Int = 0,
+        prefixGradients prefixCount: Int = 0
+    ) {
+        let need = (tokens, keptLayers + 1, targets, longestRow, gatheredColumns, prefixCount)
         if need.0 <= capacity.tokens && need.1 <= capacity.slots && need.2 <= capacity.targets
-            && need.3 <= capacity.longestRow && need.4 <= capacity.gathered
+            && need.3 <= capacity.longestRow && need.4 <= capacity.gathered && need.5 <= capacity.prefixGradients
         {
             return
         }
@@ -105,7 +111,7 @@ final class Workspace {
         capacity = (
             grown(need.0, capacity.tokens, step: 128), max(need.1, capacity.slots),
             grown(need.2, capacity.targets, step: 64), grown(need.3, capacity.longestRow, step: 64),
-            max(need.4, capacity.gathered)
+            max(need.4, capacity.gathered), grown(need.5, capacity.prefixGradients, step: 4096)
         )
         // Two passes over the same plan: the first measures, the second hands out.
         var measured = 0
@@ -154,11 +160,16 @@ final class Workspace {
         logits = take(min(n, Self.headChunk) * c.vocabularySize)
         attentionScratchStride = attentionScratchCount(longestRow: capacity.longestRow)
         attentionScratch = take(attentionScratchStride * threads)
+        prefixGradients = take(capacity.prefixGradients)
     }
 
-    func setPositions(rowStarts: [Int32]) {
+    func setPositions(prefix: Int, rowStarts: [Int32]) {
         positions.removeAll(keepingCapacity: true)
-        for row in 0..<rowStarts.count - 1 { positions.append(contentsOf: 0..<(rowStarts[row + 1] - rowStarts[row])) }
+        let prefix = Int32(prefix)
+        positions.append(contentsOf: 0..<prefix)
+        for row in 0..<rowStarts.count - 1 {
+            positions.append(contentsOf: prefix..<prefix + rowStarts[row + 1] - rowStarts[row])
+        }
     }
 
     func setPositions(_ values: [Int32]) { positions = values }

@@ -109,16 +109,43 @@ import Testing
 
     @Test func rowsDoNotSeeEachOther() {
         let model = makeTinyDecoder()
-        let together = makeBatch(lengths: lengths)
-        var alone: [Float] = []
-        for row in 0..<together.rowCount {
-            var batch = PackedBatch()
-            let range = Int(together.rowStarts[row])..<Int(together.rowStarts[row + 1])
-            batch.append(
-                tokens: Array(together.tokens[range]), isTarget: (0..<range.count).map { $0 > range.count / 3 })
-            alone += model.losses(batch)
-        }
+        let rows = makeRows(lengths: lengths)
+        let together = PackedBatch(rows: rows)
+        let alone = rows.flatMap { model.losses(PackedBatch(rows: [$0])) }
         #expect(relativeError(model.losses(together), alone) < 1e-5)
+    }
+
+    /// Sharing a common beginning changes neither losses nor gradients, and every bit repeats on any thread count.
+    @Test func aSharedBeginningCountsAsIfEachRowHadItsOwn() {
+        let beginning: [Int32] = (0..<37).map { $0 * 5 % 67 }
+        let rows = makeRows(lengths: [12, 3, 40, 1]).map { row in
+            (tokens: beginning + row.tokens, isTarget: beginning.map { _ in false } + row.isTarget)
+        }
+        let apart = PackedBatch(rows: rows, sharingPrefix: false)
+        let shared = PackedBatch(rows: rows)
+        #expect(apart.prefixCount == 0 && shared.prefixCount == 37)
+        #expect(shared.tokenCount == apart.tokenCount - 3 * 37 && shared.rowTokenCount == apart.tokenCount)
+        let model = makeTinyDecoder()
+        #expect(relativeError(model.losses(shared), model.losses(apart)) < 1e-5)
+        let all = model.allTrainable
+        let expected = model.gradients(apart, trainable: all, lossScale: 1)
+        let result = model.gradients(shared, trainable: all, lossScale: 1)
+        #expect(abs(result.loss - expected.loss) < 1e-5 * expected.loss)
+        for entry in all.entries {
+            let range = entry.offset..<entry.offset + entry.count
+            #expect(relativeError(Array(result.gradient[range]), Array(expected.gradient[range])) < 2e-5)
+        }
+        let other = makeTinyDecoder(threads: 2)
+        #expect(bits(other.gradients(shared, trainable: other.allTrainable, lossScale: 1).gradient) == bits(result.gradient))
+    }
+
+    @Test func promptsWithASharedBeginningGenerateAsAlone() {
+        let model = makeTinyDecoder()
+        let beginning: [Int32] = (0..<20).map { $0 * 7 % 67 }
+        let prompts = [[3, 9, 1], [5], [60, 2, 2, 8]].map { beginning + $0 }
+        let together = model.generateGreedy(prompts: prompts, maxNewTokens: 10, endTokens: [66])
+        let alone = prompts.map { model.generateGreedy(prompts: [$0], maxNewTokens: 10, endTokens: [66])[0] }
+        #expect(together == alone)
     }
 
     @Test func greedyGenerationTakesTheMostLikelyTokenOfTheWholeForwardPass() {
@@ -128,8 +155,7 @@ import Testing
         for (prompt, output) in zip(prompts, outputs) {
             var tokens = prompt
             for _ in 0..<12 {
-                var batch = PackedBatch()
-                batch.append(tokens: tokens, isTarget: tokens.map { _ in false })
+                let batch = PackedBatch(rows: [(tokens, tokens.map { _ in false })])
                 let logits = model.logits(batch, positions: [Int32(tokens.count - 1)])
                 let best = Int32(logits.firstIndex(of: logits.max()!)!)
                 if best == 66 { break }

@@ -25,14 +25,20 @@ public func makeTinyDecoder(
 }
 
 /// Rows of random tokens; about two thirds of each row's tokens are targets.
-public func makeBatch(lengths: [Int], vocabulary: Int = 67, seed: UInt64 = 9) -> PackedBatch {
+public func makeRows(
+    lengths: [Int], vocabulary: Int = 67, seed: UInt64 = 9
+) -> [(tokens: [Int32], isTarget: [Bool])] {
     var random = TestRandom(seed)
-    var batch = PackedBatch()
-    for length in lengths {
-        let tokens = (0..<length).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &random) }
-        batch.append(tokens: tokens, isTarget: (0..<length).map { $0 > length / 3 })
+    return lengths.map { length in
+        (
+            (0..<length).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &random) },
+            (0..<length).map { $0 > length / 3 }
+        )
     }
-    return batch
+}
+
+public func makeBatch(lengths: [Int], vocabulary: Int = 67, seed: UInt64 = 9) -> PackedBatch {
+    PackedBatch(rows: makeRows(lengths: lengths, vocabulary: vocabulary, seed: seed))
 }
 
 extension LanguageModel {
