@@ -80,8 +80,7 @@ public struct Evaluator {
         let total = share.reduce(0) { $0 + $1.count }
         var sums: [Double] = []
         for members in share {
-            var batch = PackedBatch()
-            for row in members { batch.append(tokens: rows[row].tokens, isTarget: rows[row].isTarget) }
+            let batch = PackedBatch(rows: members.map { (rows[$0].tokens, rows[$0].isTarget) })
             var losses = [Float](repeating: 0, count: batch.targetCount)
             losses.withUnsafeMutableBufferPointer { model.evaluate(batch, losses: $0) }
             for row in members.indices {

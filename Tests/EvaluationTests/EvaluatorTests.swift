@@ -1,6 +1,7 @@
 import Collectives
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Evaluation
@@ -50,6 +51,26 @@ struct EvaluatorTests {
         }
     }
 
+    /// The same with a real, if tiny, decoder, whose arithmetic does depend on the shapes of its batches.
+    @Test func figuresOfADecoderDoNotDependOnTheNumberOfRanks() throws {
+        let rows = TestSupport.makeRows(lengths: (0..<23).map { 4 + $0 * 7 % 19 }).map { tokens, isTarget in
+            EvaluationRow(
+                origin: "", prompt: "", promptTokens: Array(tokens.prefix(3)), reference: Self.text(tokens.dropFirst(3)),
+                tokens: tokens, isTarget: isTarget)
+        }
+        let results = [1, 2, 3, 4].flatMap { ranks in
+            ThreadCommunicator.run(size: ranks) { communicator in
+                let evaluator = Evaluator(
+                    model: makeTinyDecoder(), communicator: communicator, options: Self.options())
+                return try? evaluator.evaluate(rows, metrics: Metric.allCases, decode: { Self.text($0) })
+            }
+        }
+        let first = try #require(results[0])
+        #expect(results.count == 10 && results.allSatisfy { $0 == first })
+        // Untrained, the decoder is about as good as guessing among its 67 tokens.
+        #expect(try #require(first.perplexity) > 20 && first.samples.allSatisfy { !$0.output.isEmpty })
+    }
+
     /// The guard that makes the test above mean something: other batches do give other figures.
     @Test func figuresDependOnTheBatches() throws {
         let rows = Self.makeRows(38)
@@ -77,8 +98,7 @@ struct EvaluatorTests {
         options.batchTokens = 1_000_000
         let model = FakeModel()
         let summary = try Evaluator(model: model, communicator: LocalCommunicator(), options: options).loss(rows)
-        var batch = PackedBatch()
-        for row in rows { batch.append(tokens: row.tokens, isTarget: row.isTarget) }
+        let batch = PackedBatch(rows: rows.map { ($0.tokens, $0.isTarget) })
         var losses = [Float](repeating: 0, count: batch.targetCount)
         losses.withUnsafeMutableBufferPointer { model.evaluate(batch, losses: $0) }
         let expected = losses.reduce(0) { $0 + Double($1) }
