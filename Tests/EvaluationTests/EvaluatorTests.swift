@@ -55,7 +55,8 @@ struct EvaluatorTests {
     @Test func figuresOfADecoderDoNotDependOnTheNumberOfRanks() throws {
         let rows = TestSupport.makeRows(lengths: (0..<23).map { 4 + $0 * 7 % 19 }).map { tokens, isTarget in
             EvaluationRow(
-                origin: "", prompt: "", promptTokens: Array(tokens.prefix(3)), reference: Self.text(tokens.dropFirst(3)),
+                origin: "", prompt: "", promptTokens: Array(tokens.prefix(3)),
+                reference: Self.text(tokens.dropFirst(3)),
                 tokens: tokens, isTarget: isTarget)
         }
         let results = [1, 2, 3, 4].flatMap { ranks in
