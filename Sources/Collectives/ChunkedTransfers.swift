@@ -16,6 +16,7 @@ final class ChunkedTransfers {
         let chunk: Int
         let isSend: Bool
         var posted = 0
+        var arrived = 0
     }
 
     private unowned let owner: MPICommunicator
@@ -50,7 +51,6 @@ final class ChunkedTransfers {
             for lane in lanes.indices { post(lane: lane, slot: lane * window + slot) }
         }
         var open = lanes.count
-        var unfinished = lanes.map { ($0.count + $0.chunk - 1) / $0.chunk }
         var mayWork = true
         var poll = PollPacing()
         while open > 0 {
@@ -59,8 +59,8 @@ final class ChunkedTransfers {
                 let slot = Int(indices[index])
                 let lane = slot / window
                 verify(lane: lane, slot: slot, status: statuses[index])
-                unfinished[lane] -= 1
-                if unfinished[lane] == 0 { open -= 1 }
+                lanes[lane].arrived += Int(postedBytes[slot])
+                if lanes[lane].arrived == lanes[lane].count { open -= 1 }
                 post(lane: lane, slot: slot)
             }
             if completed > 0 {

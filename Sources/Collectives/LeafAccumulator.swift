@@ -8,6 +8,8 @@ public final class LeafAccumulator {
     public let maxLeaves: Int
     /// One partial sum per level below the top: a right half is computed while its left half waits.
     private let pending: [TensorStorage]
+    /// Number of those buffers.
+    var levels: Int { pending.count }
 
     /// - Parameters:
     ///   - count: values per leaf.
