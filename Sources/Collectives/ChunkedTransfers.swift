@@ -33,9 +33,11 @@ final class ChunkedTransfers {
         window = owner.chunking.inFlight
     }
 
-    func run(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-             receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-             meanwhile: () -> Bool) {
+    func run(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
+        meanwhile: () -> Bool
+    ) {
         copyToSelf(sends: sends, receives: receives)
         // Receives first: a chunk that finds its buffer waiting is not copied twice.
         lanes.removeAll(keepingCapacity: true)
@@ -73,8 +75,10 @@ final class ChunkedTransfers {
         }
     }
 
-    private func copyToSelf(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-                            receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]) {
+    private func copyToSelf(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]
+    ) {
         var next = receives.startIndex
         for (peer, bytes) in sends where peer == owner.rank {
             while next < receives.endIndex, receives[next].peer != owner.rank { next += 1 }

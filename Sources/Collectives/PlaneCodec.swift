@@ -40,7 +40,9 @@ final class PlaneCodec {
         self.decompressor = decompressor
         planes = .allocate(capacity: 4 * Self.frameValues)
         histogram = .allocate(capacity: 256)
-        countLogs = (0 ... Self.samplePieces * Self.samplePieceBytes).map { $0 == 0 ? 0 : Double($0) * log2(Double($0)) }
+        countLogs = (0 ... Self.samplePieces * Self.samplePieceBytes).map {
+            $0 == 0 ? 0 : Double($0) * log2(Double($0))
+        }
         let settings: [(ZSTD_cParameter, Int32)] = [
             (ZSTD_c_compressionLevel, 1), (ZSTD_c_strategy, Int32(ZSTD_fast.rawValue)), (ZSTD_c_hashLog, 6),
             (ZSTD_c_minMatch, 7), (ZSTD_c_targetLength, 0), (ZSTD_c_contentSizeFlag, 1), (ZSTD_c_checksumFlag, 0),
@@ -63,8 +65,10 @@ final class PlaneCodec {
     ///   - words: `[count]`, at most `frameValues`.
     ///   - output: room for `frameBound(count)` bytes.
     /// - Returns: bytes written.
-    func encode(_ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content,
-                to output: UnsafeMutableRawPointer) -> Int {
+    func encode(
+        _ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content,
+        to output: UnsafeMutableRawPointer
+    ) -> Int {
         precondition(count >= 0 && count <= Self.frameValues, "PlaneCodec: a frame of \(count) words")
         let split = planes
         neft_planes_split(
@@ -84,8 +88,10 @@ final class PlaneCodec {
     /// Reads the frame at the start of `bytes`, which must hold `count` words.
     /// - Parameter words: `[count]`, overwritten; of no meaning after an error.
     /// - Returns: bytes read.
-    func decode(_ bytes: UnsafeRawBufferPointer, count: Int, content: FrameHeader.Content,
-                to words: UnsafeMutablePointer<UInt32>, sender: Int) throws(CollectiveError) -> Int {
+    func decode(
+        _ bytes: UnsafeRawBufferPointer, count: Int, content: FrameHeader.Content,
+        to words: UnsafeMutablePointer<UInt32>, sender: Int
+    ) throws(CollectiveError) -> Int {
         func refusal(_ found: String, _ expected: String) -> CollectiveError {
             CollectiveError(
                 subject: "coded message from rank \(sender)", found: found, expected: expected,

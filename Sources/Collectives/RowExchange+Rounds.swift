@@ -167,7 +167,8 @@ extension RowExchange {
 
     /// Decodes the next frame of a peer's message into its place in `frames`.
     func decodeFrame(round: Int, peerIndex: Int, count: Int, content: FrameHeader.Content)
-        throws(CollectiveError) -> UnsafeMutablePointer<Float> {
+        throws(CollectiveError) -> UnsafeMutablePointer<Float>
+    {
         let index = messageIndex(round, peerIndex)
         let done = decodedBytes[index]
         let target = frames.pointer + peerIndex * PlaneCodec.frameValues

@@ -48,7 +48,8 @@ func checkReduce(_ communicator: MPICommunicator) throws {
                 let difference = firstDifference(gradient[owned], expected[owned])
                 try require(
                     difference == nil,
-                    "\(options), \(count) values, \(leafCount) leaves: value \(difference ?? 0) of \(owned) has other bits")
+                    "\(options), \(count) values, \(leafCount) leaves: value \(difference ?? 0) of \(owned) has other bits"
+                )
             }
             try require(norms.count == 1, "one norm for all options, \(count) values, \(leafCount) leaves")
             // And the same as on one rank, within the rounding of a plain sum.
@@ -108,7 +109,8 @@ func checkShare(_ communicator: MPICommunicator) throws {
                         })
                 }
             }
-            try require(firstDifference(weights, new) == nil, "\(options), \(count) values: all weights are the new ones")
+            try require(
+                firstDifference(weights, new) == nil, "\(options), \(count) values: all weights are the new ones")
             try require(writes.allSatisfy { $0 == 1 }, "\(options), \(count) values: each value is written once")
         }
     }
@@ -138,7 +140,9 @@ func checkSteps(_ communicator: MPICommunicator) throws {
                     try exchange.share(
                         new,
                         read: { range, into in for index in range { into[index - range.lowerBound] = weights[index] } },
-                        write: { range, values in for index in range { weights[index] = values[index - range.lowerBound] } })
+                        write: { range, values in
+                            for index in range { weights[index] = values[index - range.lowerBound] }
+                        })
                 }
             }
         }
@@ -148,7 +152,8 @@ func checkSteps(_ communicator: MPICommunicator) throws {
         // Reduce-scatter, then all-gather of weights or of sums: (P - 1) / P of the buffer each.
         let plain = 2 * steps * (count - exchange.slices.range(of: communicator.rank).count) * 4
         try require(
-            abs(statistics.rawBytes - plain) <= plain / 10, "\(options): \(statistics.rawBytes) plain bytes, about \(plain)")
+            abs(statistics.rawBytes - plain) <= plain / 10,
+            "\(options): \(statistics.rawBytes) plain bytes, about \(plain)")
         try require(
             isCoded ? statistics.wireBytes < statistics.rawBytes * 9 / 10 : statistics.wireBytes == statistics.rawBytes,
             "\(options): \(statistics.wireBytes) bytes sent of \(statistics.rawBytes)")

@@ -18,7 +18,9 @@ func checkCollectives(_ communicator: MPICommunicator) throws {
     }
     // Lengths differ, some are 0.
     let all = communicator.allGather(bytes(rank * 7_001, seed: rank))
-    for peer in 0 ..< size { try require(all[peer] == bytes(peer * 7_001, seed: peer), "what was gathered of rank \(peer)") }
+    for peer in 0 ..< size {
+        try require(all[peer] == bytes(peer * 7_001, seed: peer), "what was gathered of rank \(peer)")
+    }
 
     // No rank leaves the barrier before the last one has come to it.
     communicator.barrier()
@@ -60,7 +62,8 @@ func checkExchange(_ communicator: MPICommunicator) throws {
             return pieces < 5
         }
         for ((peer, index), got) in zip(pairs, into) {
-            try require(Array(got.bytes) == message(peer, rank, index), "message \(index) from rank \(peer), round \(round)")
+            try require(
+                Array(got.bytes) == message(peer, rank, index), "message \(index) from rank \(peer), round \(round)")
         }
         try require(pieces <= 5, "no work is asked for after there is none left")
         for buffer in out { buffer.bytes.deallocate() }
@@ -106,7 +109,8 @@ func checkAgreement(_ communicator: MPICommunicator) throws {
     } catch let error as CollectiveError {
         let text = "\(error)"
         try require(
-            text.hasPrefix("model.gguf: rank \(odd) on \(communicator.hostName) has sha256:bb; expected sha256:aa"), text)
+            text.hasPrefix("model.gguf: rank \(odd) on \(communicator.hostName) has sha256:bb; expected sha256:aa"),
+            text)
     }
 }
 
