@@ -1,6 +1,7 @@
 #ifndef NEFT_CKERNELS_H
 #define NEFT_CKERNELS_H
 
+#include "WorkerTeam.h"
 #include "ByteplaneCodec.h"
 
 /// 1 when this CPU has what the vector code was compiled for (x86-64-v3: AVX2, FMA, BMI2, F16C), else 0.

@@ -1,0 +1,212 @@
+import Datasets
+import Kernels
+
+extension Decoder {
+    public func forwardBackward(
+        _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
+        gradient: UnsafeMutableBufferPointer<Float>
+    ) -> Double {
+        precondition(gradient.count == trainable.count, "forwardBackward: gradient of \(gradient.count) floats")
+        guard batch.targetCount > 0, let gradient = gradient.baseAddress else {
+            gradient.update(repeating: 0)
+            return 0
+        }
+        let pass = BackwardPass(self, trainable: trainable, gradient: gradient)
+        prepare(batch, keptLayers: layerCount - pass.lowestLayer, targets: batch.targetCount, gathered: pass.mostRows)
+        forward(batch, keepFrom: pass.lowestLayer)
+        pass.head(batch, lossScale: lossScale)
+        for layer in stride(from: layerCount - 1, through: pass.lowestLayer, by: -1) { pass.block(layer, batch) }
+        pass.embedding(batch)
+        var sum = 0.0
+        for i in 0..<batch.targetCount { sum += Double(workspace.losses[i]) }
+        return sum
+    }
+}
+
+/// One backward pass: where each trainable tensor's gradient goes, and how far down gradients are needed.
+private struct BackwardPass {
+    let model: Decoder
+    let trainable: TrainableRows
+    let gradient: UnsafeMutablePointer<Float>
+    /// Entry of `trainable` for each parameter, or nil.
+    let entryOf: [TrainableRows.Entry?]
+    /// No layer below it is trained; `layerCount` when only the head or the final norm is.
+    let lowestLayer: Int
+    let trainsEmbedding: Bool
+    /// Most selected rows of any projection.
+    let mostRows: Int
+
+    init(_ model: Decoder, trainable: TrainableRows, gradient: UnsafeMutablePointer<Float>) {
+        self.model = model
+        self.trainable = trainable
+        self.gradient = gradient
+        var entryOf: [TrainableRows.Entry?] = Array(repeating: nil, count: model.parameters.count)
+        var lowest = model.layerCount
+        var mostRows = 0
+        var trainsEmbedding = false
+        for entry in trainable.entries {
+            entryOf[entry.parameter] = entry
+            if entry.rows != nil { mostRows = max(mostRows, entry.rowCount) }
+            switch model.parameters[entry.parameter].role {
+            case .projection(let layer, _): lowest = min(lowest, layer)
+            case .norm(let layer?): lowest = min(lowest, layer)
+            case .norm(nil), .head: break
+            case .embedding:
+                precondition(entry.rows == nil, "the embedding is trained as a whole or not at all")
+                lowest = 0
+                trainsEmbedding = true
+            }
+        }
+        self.entryOf = entryOf
+        lowestLayer = lowest
+        self.trainsEmbedding = trainsEmbedding
+        self.mostRows = mostRows
+    }
+
+    /// Loss and logits at the targets; leaves the gradient of the last block's output in `dResidual`.
+    func head(_ batch: PackedBatch, lossScale: Float) {
+        let (w, team, C, V) = (model.workspace, model.team, model.configuration.hiddenSize, model.vocabularySize)
+        let n = batch.targetCount
+        model.normTargets(batch.targetPositions)
+        let dHead = entryOf[model.headIndex].map { gradient + $0.offset }
+        precondition(entryOf[model.headIndex]?.rows == nil, "the head is trained as a whole or not at all")
+        batch.targetTokens.withUnsafeBufferPointer { targets in
+            model.forEachHeadChunk(of: n) { chunk in
+                let normed = w.targetNormed + chunk.lowerBound * C
+                team.gemm(.nt, m: chunk.count, n: V, k: C, normed, model.head, w.logits)
+                crossEntropy(
+                    team, losses: w.losses + chunk.lowerBound, logits: w.logits,
+                    targets: targets.baseAddress! + chunk.lowerBound, n: chunk.count, V: V, gradientScale: lossScale)
+                team.gemm(
+                    .nn, m: chunk.count, n: C, k: V, w.logits, model.head, w.dTargetNormed + chunk.lowerBound * C)
+                if let dHead {
+                    team.gemm(
+                        .tn, m: V, n: C, k: chunk.count, w.logits, normed, dHead, accumulate: chunk.lowerBound > 0)
+                }
+            }
+        }
+        if let entry = entryOf[model.finalNormIndex] {
+            rmsNormBackwardWeight(
+                team, dWeight: gradient + entry.offset, dOut: w.dTargetNormed, inverseRMS: w.targetInverseRMS,
+                x: w.targetHidden, T: n, C: C)
+        }
+        guard lowestLayer < model.layerCount else { return }
+        w.dTargetHidden.update(repeating: 0, count: n * C)
+        rmsNormBackward(
+            team, dX: w.dTargetHidden, dOut: w.dTargetNormed, inverseRMS: w.targetInverseRMS, x: w.targetHidden,
+            weight: model.finalNorm, T: n, C: C)
+        w.dResidual.update(repeating: 0, count: batch.tokenCount * C)
+        scatterAddRows(
+            team, destination: w.dResidual, source: w.dTargetHidden, rows: batch.targetPositions, n: n, C: C)
+    }
+
+    /// One block: turns `dResidual` from the gradient of its output into that of its input, as far as it is needed.
+    func block(_ l: Int, _ batch: PackedBatch) {
+        let (w, team, c) = (model.workspace, model.team, model.configuration)
+        let (T, C, F) = (batch.tokenCount, c.hiddenSize, c.intermediateSize)
+        let (layer, s) = (model.layers[l], model.slot(l, lowestLayer))
+        let isLowest = l == lowestLayer
+
+        // Feed-forward network.
+        if trains(l, .down) {
+            swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
+            weightGradient(l, .down, dOut: w.dResidual, x: w.activated, T: T)
+        }
+        let below = !isLowest || trainsEmbedding
+        let attentionNeeded =
+            below || trains(l, .output) || trains(l, .query) || trains(l, .key) || trains(l, .value)
+            || entryOf[model.normIndex(layer: l, second: false)] != nil
+        let secondNorm = entryOf[model.normIndex(layer: l, second: true)]
+        if attentionNeeded || trains(l, .gate) || trains(l, .up) || secondNorm != nil {
+            team.gemm(.nn, m: T, n: F, k: C, w.dResidual, layer[.down], w.dActivated)
+            swiGLUBackward(team, dGate: w.dGate, dUp: w.dActivated, dOut: w.dActivated, gate: s.gate, up: s.up, T: T, F: F)
+            let dUp = w.dActivated
+            if trains(l, .gate) || trains(l, .up) {
+                rmsNormRecompute(
+                    team, out: w.normed, inverseRMS: s.inverseRMS2, x: s.middle, weight: layer.feedForwardNorm, T: T,
+                    C: C)
+                weightGradient(l, .gate, dOut: w.dGate, x: w.normed, T: T)
+                weightGradient(l, .up, dOut: dUp, x: w.normed, T: T)
+            }
+            if attentionNeeded || secondNorm != nil {
+                team.gemm(.nn, m: T, n: C, k: F, w.dGate, layer[.gate], w.dNormed)
+                team.gemm(.nn, m: T, n: C, k: F, dUp, layer[.up], w.dNormed, accumulate: true)
+                if let secondNorm {
+                    rmsNormBackwardWeight(
+                        team, dWeight: gradient + secondNorm.offset, dOut: w.dNormed, inverseRMS: s.inverseRMS2,
+                        x: s.middle, T: T, C: C)
+                }
+                rmsNormBackward(
+                    team, dX: w.dResidual, dOut: w.dNormed, inverseRMS: s.inverseRMS2, x: s.middle,
+                    weight: layer.feedForwardNorm, T: T, C: C)
+            }
+        }
+        guard attentionNeeded else { return }
+
+        // Attention.
+        weightGradient(l, .output, dOut: w.dResidual, x: s.attention, T: T)
+        let firstNorm = entryOf[model.normIndex(layer: l, second: false)]
+        let trainsQKV = trains(l, .query) || trains(l, .key) || trains(l, .value)
+        guard below || trainsQKV || firstNorm != nil else { return }
+        team.gemm(.nn, m: T, n: c.queryWidth, k: C, w.dResidual, layer[.output], w.dAttention)
+        attentionBackward(
+            team, dQ: w.dQuery, dK: w.dKey, dV: w.dValue, dOut: w.dAttention, out: s.attention,
+            logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value, rows: batch.attentionRows,
+            shape: model.attentionShape, scratch: w.attentionScratch, scratchStride: w.attentionScratchStride,
+            prefixGradients: w.prefixGradients)
+        ropeInPlace(
+            team, x: w.dQuery, positions: w.positions, table: model.ropeTable, T: T, heads: c.headCount, inverse: true)
+        ropeInPlace(
+            team, x: w.dKey, positions: w.positions, table: model.ropeTable, T: T, heads: c.kvHeadCount, inverse: true)
+        if trainsQKV {
+            rmsNormRecompute(
+                team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C)
+            weightGradient(l, .query, dOut: w.dQuery, x: w.normed, T: T)
+            weightGradient(l, .key, dOut: w.dKey, x: w.normed, T: T)
+            weightGradient(l, .value, dOut: w.dValue, x: w.normed, T: T)
+        }
+        guard below || firstNorm != nil else { return }
+        team.gemm(.nn, m: T, n: C, k: c.queryWidth, w.dQuery, layer[.query], w.dNormed)
+        team.gemm(.nn, m: T, n: C, k: c.kvWidth, w.dKey, layer[.key], w.dNormed, accumulate: true)
+        team.gemm(.nn, m: T, n: C, k: c.kvWidth, w.dValue, layer[.value], w.dNormed, accumulate: true)
+        if let firstNorm {
+            rmsNormBackwardWeight(
+                team, dWeight: gradient + firstNorm.offset, dOut: w.dNormed, inverseRMS: s.inverseRMS1, x: s.input,
+                T: T, C: C)
+        }
+        guard below else { return }
+        rmsNormBackward(
+            team, dX: w.dResidual, dOut: w.dNormed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm,
+            T: T, C: C)
+    }
+
+    /// The embedding's own gradient; a tied head's part is already there.
+    func embedding(_ batch: PackedBatch) {
+        guard trainsEmbedding, let entry = entryOf[model.embeddingIndex] else { return }
+        let dEmbedding = gradient + entry.offset
+        if model.headIndex != model.embeddingIndex { dEmbedding.update(repeating: 0, count: entry.count) }
+        scatterAddRows(
+            model.team, destination: dEmbedding, source: model.workspace.dResidual, rows: batch.tokens,
+            n: batch.tokenCount, C: model.configuration.hiddenSize)
+    }
+
+    private func trains(_ layer: Int, _ projection: Projection) -> Bool {
+        entryOf[model.parameterIndex(layer: layer, projection)] != nil
+    }
+
+    /// `dY[:, selected]ᵀ X` into the packed gradient: the only weight gradients that are ever computed.
+    private func weightGradient(
+        _ layer: Int, _ projection: Projection, dOut: UnsafePointer<Float>, x: UnsafePointer<Float>, T: Int
+    ) {
+        guard let entry = entryOf[model.parameterIndex(layer: layer, projection)] else { return }
+        let dWeight = gradient + entry.offset
+        guard let rows = entry.rows else {
+            model.team.gemm(.tn, m: entry.rowCount, n: entry.columns, k: T, dOut, x, dWeight)
+            return
+        }
+        let outputs = model.configuration.shape(of: projection)[0]
+        let gathered = model.workspace.gathered
+        gatherColumns(model.team, out: gathered, source: dOut, columns: rows, T: T, k: rows.count, O: outputs)
+        model.team.gemm(.tn, m: rows.count, n: entry.columns, k: T, gathered, x, dWeight)
+    }
+}

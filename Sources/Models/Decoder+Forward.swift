@@ -1,0 +1,101 @@
+import Datasets
+import Kernels
+
+extension Decoder {
+    /// Runs the blocks on `tokens`; the result is `workspace.final`. Layers from `keepFrom` on keep what their
+    /// backward pass needs, in slots 1, 2, …. `attention` fills `slot.attention` from the slot's rotated q, k and v.
+    func runBlocks(
+        tokens: [Int32], keepFrom: Int, attention: (_ layer: Int, _ slot: Workspace.Slot) -> Void
+    ) {
+        let c = configuration
+        let (T, C, F) = (tokens.count, c.hiddenSize, c.intermediateSize)
+        let w = workspace
+        gatherRows(team, out: slot(0, keepFrom).input, source: embedding, rows: tokens, n: T, C: C)
+        for l in 0..<c.layerCount {
+            let (layer, s) = (layers[l], slot(l, keepFrom))
+            rmsNormForward(
+                team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C,
+                eps: c.rmsNormEps)
+            team.gemm(.nt, m: T, n: c.queryWidth, k: C, w.normed, layer[.query], s.query)
+            team.gemm(.nt, m: T, n: c.kvWidth, k: C, w.normed, layer[.key], s.key)
+            team.gemm(.nt, m: T, n: c.kvWidth, k: C, w.normed, layer[.value], s.value)
+            ropeInPlace(team, x: s.query, positions: w.positions, table: ropeTable, T: T, heads: c.headCount)
+            ropeInPlace(team, x: s.key, positions: w.positions, table: ropeTable, T: T, heads: c.kvHeadCount)
+            attention(l, s)
+            s.middle.update(from: s.input, count: T * C)
+            team.gemm(.nt, m: T, n: C, k: c.queryWidth, s.attention, layer[.output], s.middle, accumulate: true)
+
+            rmsNormForward(
+                team, out: w.normed, inverseRMS: s.inverseRMS2, x: s.middle, weight: layer.feedForwardNorm, T: T, C: C,
+                eps: c.rmsNormEps)
+            team.gemm(.nt, m: T, n: F, k: C, w.normed, layer[.gate], s.gate)
+            team.gemm(.nt, m: T, n: F, k: C, w.normed, layer[.up], s.up)
+            swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
+            let next = l + 1 < c.layerCount ? slot(l + 1, keepFrom).input : w.final
+            next.update(from: s.middle, count: T * C)
+            team.gemm(.nt, m: T, n: C, k: F, w.activated, layer[.down], next, accumulate: true)
+        }
+    }
+
+    func slot(_ layer: Int, _ keepFrom: Int) -> Workspace.Slot {
+        workspace.slots[layer >= keepFrom ? layer - keepFrom + 1 : 0]
+    }
+
+    /// The blocks over a packed batch.
+    func forward(_ batch: PackedBatch, keepFrom: Int) {
+        runBlocks(tokens: batch.tokens, keepFrom: keepFrom) { _, s in
+            attentionForward(
+                team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
+                rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,
+                scratchStride: workspace.attentionScratchStride)
+        }
+    }
+
+    /// Final norm of the hidden states at `positions`: fills `targetHidden`, `targetNormed` and `targetInverseRMS`.
+    func normTargets(_ positions: [Int32]) {
+        let (w, C, n) = (workspace, configuration.hiddenSize, positions.count)
+        gatherRows(team, out: w.targetHidden, source: w.final, rows: positions, n: n, C: C)
+        rmsNormForward(
+            team, out: w.targetNormed, inverseRMS: w.targetInverseRMS, x: w.targetHidden, weight: finalNorm, T: n,
+            C: C, eps: configuration.rmsNormEps)
+    }
+
+    /// `0 ..< count` in pieces whose logits fit the workspace, of nearly equal size.
+    func forEachHeadChunk(of count: Int, _ body: (Range<Int>) -> Void) {
+        let chunks = (count + Workspace.headChunk - 1) / Workspace.headChunk
+        for chunk in 0..<chunks { body(count * chunk / chunks..<count * (chunk + 1) / chunks) }
+    }
+
+    public func evaluate(_ batch: PackedBatch, losses: UnsafeMutableBufferPointer<Float>) {
+        precondition(losses.count == batch.targetCount, "evaluate: \(losses.count) losses, \(batch.targetCount) targets")
+        guard batch.targetCount > 0, let losses = losses.baseAddress else { return }
+        let (w, C, V) = (workspace, configuration.hiddenSize, vocabularySize)
+        prepare(batch, targets: batch.targetCount)
+        forward(batch, keepFrom: layerCount)
+        normTargets(batch.targetPositions)
+        batch.targetTokens.withUnsafeBufferPointer { targets in
+            forEachHeadChunk(of: batch.targetCount) { chunk in
+                team.gemm(.nt, m: chunk.count, n: V, k: C, w.targetNormed + chunk.lowerBound * C, head, w.logits)
+                crossEntropy(
+                    team, losses: losses + chunk.lowerBound, logits: w.logits,
+                    targets: targets.baseAddress! + chunk.lowerBound, n: chunk.count, V: V, gradientScale: nil)
+            }
+        }
+    }
+
+    public func logits(
+        _ batch: PackedBatch, positions: [Int32], into logits: UnsafeMutableBufferPointer<Float>
+    ) {
+        let (C, V) = (configuration.hiddenSize, vocabularySize)
+        precondition(logits.count == positions.count * V, "logits: buffer of \(logits.count)")
+        guard !positions.isEmpty, let logits = logits.baseAddress else { return }
+        prepare(batch, targets: positions.count)
+        forward(batch, keepFrom: layerCount)
+        normTargets(positions)
+        team.gemm(.nt, m: positions.count, n: V, k: C, workspace.targetNormed, head, logits)
+    }
+}
+
+extension PackedBatch {
+    var attentionRows: AttentionRows { AttentionRows(prefix: prefixCount, starts: rowStarts) }
+}

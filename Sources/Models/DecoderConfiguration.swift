@@ -1,0 +1,50 @@
+/// The sizes and constants of a decoder-only transformer with RMSNorm, rotary positions, grouped-query attention and
+/// a SwiGLU feed-forward network: what `Decoder` needs to know.
+public struct DecoderConfiguration: Sendable, Equatable {
+    public var hiddenSize: Int
+    public var intermediateSize: Int
+    public var layerCount: Int
+    public var headCount: Int
+    public var kvHeadCount: Int
+    public var headDim: Int
+    public var vocabularySize: Int
+    /// Longest sequence the model was made for, in tokens.
+    public var contextLength: Int
+    public var ropeTheta: Double
+    public var rmsNormEps: Float
+    /// The output head is the embedding matrix.
+    public var tiedHead: Bool
+
+    public init(
+        hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, kvHeadCount: Int, headDim: Int,
+        vocabularySize: Int, contextLength: Int, ropeTheta: Double, rmsNormEps: Float, tiedHead: Bool
+    ) {
+        self.hiddenSize = hiddenSize
+        self.intermediateSize = intermediateSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.kvHeadCount = kvHeadCount
+        self.headDim = headDim
+        self.vocabularySize = vocabularySize
+        self.contextLength = contextLength
+        self.ropeTheta = ropeTheta
+        self.rmsNormEps = rmsNormEps
+        self.tiedHead = tiedHead
+    }
+
+    /// Width of the query and of the attention output, `headCount · headDim`.
+    public var queryWidth: Int { headCount * headDim }
+    /// Width of the keys and of the values, `kvHeadCount · headDim`.
+    public var kvWidth: Int { kvHeadCount * headDim }
+
+    /// `[out, in]` of a projection.
+    public func shape(of projection: Projection) -> [Int] {
+        switch projection {
+        case .query: [queryWidth, hiddenSize]
+        case .key, .value: [kvWidth, hiddenSize]
+        case .output: [hiddenSize, queryWidth]
+        case .gate, .up: [intermediateSize, hiddenSize]
+        case .down: [hiddenSize, intermediateSize]
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import Glibc
+
+/// A file being written, without any buffer of its own: what was written survives the end of the process.
+final class OutputFile {
+    private let path: String
+    private var descriptor: Int32
+
+    /// - Parameter descriptor: a file open for writing; closed by this object.
+    init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    /// Creates the file; one that exists already is an error.
+    convenience init(creating path: String) throws(ReportingError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        if descriptor < 0 {
+            if errno == EEXIST {
+                throw ReportingError(
+                    file: path, found: "the file exists", expected: "a path that is free",
+                    hint: "choose another output folder or remove the old one")
+            }
+            throw Self.failure(path, "cannot be created")
+        }
+        self.init(descriptor: descriptor, path: path)
+    }
+
+    deinit { if descriptor >= 0 { _ = Glibc.close(descriptor) } }
+
+    func write(_ text: String) throws(ReportingError) {
+        precondition(descriptor >= 0, "OutputFile: written to after close")
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if written < 0 {
+                if errno == EINTR { continue }
+                throw Self.failure(path, "cannot be written")
+            }
+            rest = rest.dropFirst(written)
+        }
+    }
+
+    /// Brings everything to the disk and closes the file; does nothing the second time.
+    func close() throws(ReportingError) {
+        guard descriptor >= 0 else { return }
+        defer { descriptor = -1 }
+        let synced = fsync(descriptor)
+        let reason = errno
+        let closed = Glibc.close(descriptor)
+        // Pipes and some special files cannot be synced, which is no loss.
+        if synced != 0 && reason != EINVAL && reason != EROFS {
+            errno = reason
+            throw Self.failure(path, "cannot be brought to the disk")
+        }
+        if closed != 0 { throw Self.failure(path, "cannot be closed") }
+    }
+
+    /// Puts `text` at `path`, all of it or nothing, replacing what was there: a temporary file beside it is renamed.
+    static func replace(_ path: String, with text: String) throws(ReportingError) {
+        let temporary = "\(path).\(getpid()).tmp"
+        unlink(temporary)
+        let file = try OutputFile(creating: temporary)
+        do throws(ReportingError) {
+            try file.write(text)
+            try file.close()
+            if rename(temporary, path) != 0 { throw failure(path, "cannot be replaced") }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    private static func failure(_ path: String, _ what: String) -> ReportingError {
+        ReportingError(
+            file: path, found: "\(what): \(String(cString: strerror(errno)))",
+            expected: "a writable folder with free space",
+            hint: "check the output folder")
+    }
+}

@@ -1,0 +1,98 @@
+import Foundation
+
+/// `manifest.json`: what a run was made with, enough to repeat it or to say why a repetition differs.
+public struct RunManifest: Codable, Sendable, Equatable {
+    public var neftVersion: String
+    /// Versions of the libraries in use: `openblas`, `mpi`, `zstd`, …
+    public var libraryVersions: [String: String]
+    /// The command line.
+    public var command: [String]
+    /// Host of rank 0.
+    public var host: String
+    /// Host of every rank, `[ranks]`.
+    public var hosts: [String]
+    /// Processor of rank 0, as the system names it.
+    public var cpuModel: String
+    /// Kernels that OpenBLAS chose for the processor; results may differ in the last bits between types.
+    public var blasCoreType: String
+    /// Threads per rank.
+    public var threads: Int
+    public var ranks: Int
+    public var seed: UInt64
+    /// Identity of the base model.
+    public var baseHash: String
+    /// Identity of the neuron mask; nil where the method has none.
+    public var maskHash: String?
+    /// Identity of each data file, by path.
+    public var dataHashes: [String: String]
+    /// Start of the run, UTC, ISO 8601.
+    public var startedAt: String
+    /// Seconds from start to end; nil until the run has ended.
+    public var wallSeconds: Double?
+    /// The resolved options, by name.
+    public var options: [String: String]
+
+    public init(
+        neftVersion: String, libraryVersions: [String: String], command: [String], host: String, hosts: [String],
+        cpuModel: String, blasCoreType: String, threads: Int, ranks: Int, seed: UInt64, baseHash: String,
+        maskHash: String?, dataHashes: [String: String], startedAt: Date, wallSeconds: Double? = nil,
+        options: [String: String]
+    ) {
+        self.neftVersion = neftVersion
+        self.libraryVersions = libraryVersions
+        self.command = command
+        self.host = host
+        self.hosts = hosts
+        self.cpuModel = cpuModel
+        self.blasCoreType = blasCoreType
+        self.threads = threads
+        self.ranks = ranks
+        self.seed = seed
+        self.baseHash = baseHash
+        self.maskHash = maskHash
+        self.dataHashes = dataHashes
+        self.startedAt = startedAt.formatted(.iso8601)
+        self.wallSeconds = wallSeconds
+        self.options = options
+    }
+
+    /// Writes the manifest, all of it or nothing; one that exists is replaced (a run writes it at its start and again
+    /// at its end).
+    public func write(to path: String) throws(ReportingError) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let data: Data
+        do {
+            data = try encoder.encode(self)
+        } catch {
+            throw ReportingError(
+                file: path, found: "a value that JSON cannot hold", expected: "finite numbers", hint: "\(error)")
+        }
+        try OutputFile.replace(path, with: String(decoding: data, as: UTF8.self) + "\n")
+    }
+
+    /// Reads a manifest written by `write`.
+    public static func read(from path: String) throws(ReportingError) -> RunManifest {
+        do {
+            return try JSONDecoder().decode(RunManifest.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+        } catch {
+            let found = error is DecodingError ? "not a manifest of a run (\(error))" : error.localizedDescription
+            throw ReportingError(
+                file: path, found: found, expected: "the manifest.json of a run",
+                hint: "give the folder that neft train wrote")
+        }
+    }
+
+    /// Name of this machine's processor, from `/proc/cpuinfo`; `unknown` where the system does not tell.
+    public static func localCPUModel(cpuInfo: String = "/proc/cpuinfo") -> String {
+        // Read in pieces: files of /proc give no size.
+        guard let handle = FileHandle(forReadingAtPath: cpuInfo) else { return "unknown" }
+        defer { try? handle.close() }
+        guard let data = try? handle.readToEnd() else { return "unknown" }
+        for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+            if parts.count == 2, parts[0] == "model name", !parts[1].isEmpty { return parts[1] }
+        }
+        return "unknown"
+    }
+}
