@@ -49,7 +49,7 @@ final class ChunkedTransfers {
         reserveSlots()
 
         // A lane's first chunks are spread over all peers before any gets its second.
-        for slot in 0 ..< window {
+        for slot in 0..<window {
             for lane in lanes.indices { post(lane: lane, slot: lane * window + slot) }
         }
         var open = lanes.count
@@ -57,7 +57,7 @@ final class ChunkedTransfers {
         var poll = PollPacing()
         while open > 0 {
             let completed = testSome()
-            for index in 0 ..< completed {
+            for index in 0..<completed {
                 let slot = Int(indices[index])
                 let lane = slot / window
                 verify(lane: lane, slot: slot, status: statuses[index])
@@ -135,7 +135,7 @@ final class ChunkedTransfers {
         var completed: Int32 = 0
         let code = MPI_Testsome(Int32(lanes.count * window), &requests, &completed, &indices, &statuses)
         if code == MPI_ERR_IN_STATUS {
-            for index in 0 ..< Int(max(completed, 0)) where statuses[index].MPI_ERROR != MPI_SUCCESS {
+            for index in 0..<Int(max(completed, 0)) where statuses[index].MPI_ERROR != MPI_SUCCESS {
                 let lane = lanes[Int(indices[index]) / window]
                 owner.fail(
                     "transfer \(lane.isSend ? "to" : "from") rank \(lane.peer): "

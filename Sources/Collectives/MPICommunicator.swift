@@ -134,8 +134,8 @@ public final class MPICommunicator: Communicator {
         withUnsafeBytes(of: &length) { own in
             lengths.withUnsafeMutableBytes { all in
                 exchange(
-                    sends: (0 ..< size).map { ($0, own) },
-                    receives: (0 ..< size).map { ($0, .init(rebasing: all[$0 * 8 ..< $0 * 8 + 8])) })
+                    sends: (0..<size).map { ($0, own) },
+                    receives: (0..<size).map { ($0, .init(rebasing: all[$0 * 8..<$0 * 8 + 8])) })
             }
         }
         var flat = [UInt8](repeating: 0, count: Int(lengths.reduce(0, +)))
@@ -144,11 +144,11 @@ public final class MPICommunicator: Communicator {
         bytes.withUnsafeBytes { own in
             flat.withUnsafeMutableBytes { all in
                 exchange(
-                    sends: (0 ..< size).map { ($0, own) },
-                    receives: (0 ..< size).map { ($0, .init(rebasing: all[ends[$0] ..< ends[$0 + 1]])) })
+                    sends: (0..<size).map { ($0, own) },
+                    receives: (0..<size).map { ($0, .init(rebasing: all[ends[$0]..<ends[$0 + 1]])) })
             }
         }
-        return (0 ..< size).map { Array(flat[ends[$0] ..< ends[$0 + 1]]) }
+        return (0..<size).map { Array(flat[ends[$0]..<ends[$0 + 1]]) }
     }
 
     public func exchange(

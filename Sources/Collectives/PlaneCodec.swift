@@ -40,7 +40,7 @@ final class PlaneCodec {
         self.decompressor = decompressor
         planes = .allocate(capacity: 4 * Self.frameValues)
         histogram = .allocate(capacity: 256)
-        countLogs = (0 ... Self.samplePieces * Self.samplePieceBytes).map {
+        countLogs = (0...Self.samplePieces * Self.samplePieceBytes).map {
             $0 == 0 ? 0 : Double($0) * log2(Double($0))
         }
         let settings: [(ZSTD_cParameter, Int32)] = [
@@ -76,7 +76,7 @@ final class PlaneCodec {
         var end = FrameHeader.byteCount
         var header = FrameHeader(
             content: content, count: count, planeSizes: .zero, checksum: neft_words_checksum(words, count))
-        for plane in 0 ..< 4 {
+        for plane in 0..<4 {
             let size = storePlane(split + plane * count, count: count, to: output + end)
             header.planeSizes[plane] = UInt32(size)
             end += size
@@ -143,7 +143,7 @@ final class PlaneCodec {
         guard count > 0 else { return 8 }
         let sampled = neft_sample_histogram(plane, count, Self.samplePieces, Self.samplePieceBytes, histogram)
         var sum = 0.0
-        for value in 0 ..< 256 { sum += countLogs[Int(histogram[value])] }
+        for value in 0..<256 { sum += countLogs[Int(histogram[value])] }
         return (countLogs[sampled] - sum) / Double(sampled)
     }
 }

@@ -3,14 +3,14 @@ import Testing
 @testable import Collectives
 
 @Suite struct LeafTreeTests {
-    static let leafCounts = 1 ... 33
-    static let sizes = 1 ... 9
+    static let leafCounts = 1...33
+    static let sizes = 1...9
 
     @Test(arguments: sizes) func everyLeafHasOneRankInOrder(size: Int) {
         for count in Self.leafCounts {
             let tree = LeafTree(count: count, size: size)
             var next = 0
-            for rank in 0 ..< size {
+            for rank in 0..<size {
                 let leaves = tree.leaves(of: rank)
                 #expect(leaves.lowerBound == next)
                 #expect(tree.hasLeaves(rank) == !leaves.isEmpty)
@@ -26,13 +26,13 @@ import Testing
     func nodes(_ leaves: Range<Int>, depth: Int) -> [Range<Int>] {
         if depth == 0 { return [leaves] }
         let half = leaves.lowerBound + (leaves.count + 1) / 2
-        return nodes(leaves.lowerBound ..< half, depth: depth - 1) + nodes(half ..< leaves.upperBound, depth: depth - 1)
+        return nodes(leaves.lowerBound..<half, depth: depth - 1) + nodes(half..<leaves.upperBound, depth: depth - 1)
     }
 
     @Test(arguments: [0, 1, 2, 3, 4]) func powersOfTwoOwnTheNodesOfOneDepth(depth: Int) {
         for count in Self.leafCounts {
             let tree = LeafTree(count: count, size: 1 << depth)
-            #expect((0 ..< tree.size).map(tree.leaves) == nodes(0 ..< count, depth: depth))
+            #expect((0..<tree.size).map(tree.leaves) == nodes(0..<count, depth: depth))
         }
     }
 
@@ -56,7 +56,7 @@ import Testing
     /// Values whose sum depends on its order; the last is -0, which adding zeros would make +0.
     func leaf(_ index: Int) -> [Float] {
         var stream = Stream(seed: index + 1)
-        return (0 ..< 40).map { Float(stream.normal() * Double(1 << ($0 % 20))) } + [-0.0]
+        return (0..<40).map { Float(stream.normal() * Double(1 << ($0 % 20))) } + [-0.0]
     }
 
     func accumulated(_ range: Range<Int>, by accumulator: LeafAccumulator) -> [Float]? {
@@ -76,14 +76,14 @@ import Testing
         let accumulator = LeafAccumulator(count: 41, maxLeaves: 33)
         for count in Self.leafCounts {
             let tree = LeafTree(count: count, size: size)
-            let leaves = (0 ..< count).map(leaf)
-            var partials = (0 ..< size).map { accumulated(tree.leaves(of: $0), by: accumulator) }
-            for rank in 0 ..< size {
+            let leaves = (0..<count).map(leaf)
+            var partials = (0..<size).map { accumulated(tree.leaves(of: $0), by: accumulator) }
+            for rank in 0..<size {
                 #expect(partials[rank] == naiveSum(Array(leaves[tree.leaves(of: rank)])))
             }
             let expected =
                 size & (size - 1) == 0
-                ? naiveSum(leaves) : naiveRankSum((0 ..< size).map { naiveSum(Array(leaves[tree.leaves(of: $0)])) })
+                ? naiveSum(leaves) : naiveRankSum((0..<size).map { naiveSum(Array(leaves[tree.leaves(of: $0)])) })
             let total = tree.sumOverRanks { into, from in
                 #expect(partials[from] != nil && partials[into] != nil, "an absent partial sum was added")
                 partials[into] = plus(partials[into], partials[from])
@@ -105,7 +105,7 @@ import Testing
         var computed = 0
         #expect(throws: Stop.self) {
             try result.withUnsafeMutableBufferPointer { result in
-                try accumulator.sum(leaves: 0 ..< 8, into: result) { (leaf, _) throws(Stop) in
+                try accumulator.sum(leaves: 0..<8, into: result) { (leaf, _) throws(Stop) in
                     if leaf == 3 { throw Stop() }
                     computed += 1
                 }

@@ -9,7 +9,7 @@ import Testing
         let count = 10_000
         let options = ExchangeOptions(mode: mode, wire: wire)
         let exchange = RowExchange(communicator: LocalCommunicator(), count: count, options: options)
-        #expect(exchange.owned == 0 ..< count)
+        #expect(exchange.owned == 0..<count)
         let gradient = Sample.gaussian.words(count).map(Float.init(bitPattern:))
         var reduced = gradient
         var weights = [Float](repeating: 0, count: count)

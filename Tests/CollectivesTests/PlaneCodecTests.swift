@@ -46,7 +46,7 @@ import Testing
         let words = Sample.gaussian.words(100_000)
         var result: [UInt32] = []
         for start in stride(from: 0, to: words.count, by: PlaneCodec.frameValues) {
-            let piece = Array(words[start ..< min(start + PlaneCodec.frameValues, words.count)])
+            let piece = Array(words[start..<min(start + PlaneCodec.frameValues, words.count)])
             result += try decoded(encoded(piece), count: piece.count)
         }
         #expect(result == words)
@@ -67,11 +67,11 @@ import Testing
         let frame = encoded(words)
         var stream = Stream(seed: 5)
         var refused = 0
-        let header = Array(0 ..< FrameHeader.byteCount)
-        let places = header + (0 ..< 400).map { _ in Int.random(in: 0 ..< frame.count, using: &stream) }
+        let header = Array(0..<FrameHeader.byteCount)
+        let places = header + (0..<400).map { _ in Int.random(in: 0..<frame.count, using: &stream) }
         for place in places {
             var damaged = frame
-            damaged[place] ^= UInt8(1 << Int.random(in: 0 ..< 8, using: &stream))
+            damaged[place] ^= UInt8(1 << Int.random(in: 0..<8, using: &stream))
             do {
                 let result = try decoded(damaged, count: words.count)
                 #expect(result == words, "byte \(place)")
@@ -117,7 +117,7 @@ import Testing
             let header = try encoded(words, content).withUnsafeBytes {
                 try FrameHeader.read($0, count: count, content: content)
             }
-            for plane in 0 ..< 4 {
+            for plane in 0..<4 {
                 let bytes = words.map { word in
                     let word = content == .gradient ? word << 1 | word >> 31 : word
                     return UInt8(truncatingIfNeeded: word >> (8 * UInt32(plane)))

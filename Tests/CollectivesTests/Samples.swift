@@ -16,8 +16,8 @@ struct Stream: RandomNumberGenerator {
 
     /// Normally distributed, mean 0, standard deviation 1 (Box-Muller).
     mutating func normal() -> Double {
-        let radius = (-2 * log(Double.random(in: Double.ulpOfOne ..< 1, using: &self))).squareRoot()
-        return radius * cos(2 * .pi * Double.random(in: 0 ..< 1, using: &self))
+        let radius = (-2 * log(Double.random(in: Double.ulpOfOne..<1, using: &self))).squareRoot()
+        return radius * cos(2 * .pi * Double.random(in: 0..<1, using: &self))
     }
 }
 
@@ -31,7 +31,7 @@ enum Sample: String, CaseIterable {
             0, 0x8000_0000, 1, 0x8000_0001, 0x7F80_0000, 0xFF80_0000, 0x7FC0_0000, 0x7FC0_1234, 0xFFC0_0001,
             0x7F80_0001, 0x007F_FFFF, 0x0080_0000, 0x7F7F_FFFF, 0xFF7F_FFFF, 0xFFFF_FFFF, 0x3F80_0000,
         ]
-        return (0 ..< count).map { index in
+        return (0..<count).map { index in
             switch self {
             case .random: UInt32(truncatingIfNeeded: stream.next())
             case .gaussian: Float(stream.normal() * 3e-4).bitPattern

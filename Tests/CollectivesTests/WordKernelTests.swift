@@ -14,7 +14,7 @@ import Testing
         planes = [p0, p1, p2, p3]
         for (index, word) in words.enumerated() {
             let word = rotate ? word << 1 | word >> 31 : word
-            for plane in 0 ..< 4 { #expect(planes[plane][index] == UInt8(truncatingIfNeeded: word >> (8 * plane))) }
+            for plane in 0..<4 { #expect(planes[plane][index] == UInt8(truncatingIfNeeded: word >> (8 * plane))) }
         }
         #expect(planes.allSatisfy { $0[count] == 0 }, "nothing is written past the end")
         var merged = [UInt32](repeating: 0, count: count + 1)
@@ -48,7 +48,7 @@ import Testing
         var words = Sample.random.words(75)
         let checksum = neft_words_checksum(words, words.count)
         for index in words.indices {
-            for bit in 0 ..< 32 {
+            for bit in 0..<32 {
                 words[index] ^= 1 << UInt32(bit)
                 #expect(neft_words_checksum(words, words.count) != checksum)
                 words[index] ^= 1 << UInt32(bit)
@@ -68,9 +68,9 @@ import Testing
         if count <= 4_096 {
             for byte in bytes { expected[Int(byte)] += 1 }
         } else {
-            for piece in 0 ..< 16 {
+            for piece in 0..<16 {
                 let start = piece * (count - 256) / 15
-                for byte in bytes[start ..< start + 256] { expected[Int(byte)] += 1 }
+                for byte in bytes[start..<start + 256] { expected[Int(byte)] += 1 }
             }
         }
         #expect(histogram == expected)
