@@ -115,5 +115,8 @@ struct ChatTemplateTests {
         let pieces = template.trainingPieces(messages)
         #expect(pieces.map(\.text) == ["ab ", "c"])
         #expect(pieces.map(\.isTarget) == [false, true])
+        let silent = template.trainingPieces([messages[1], ChatMessage(role: "assistant", content: "")])
+        #expect(silent.map(\.text) == ["b ", ""])
+        #expect(silent.map(\.isTarget) == [false, true])
     }
 }
