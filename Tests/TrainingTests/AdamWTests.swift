@@ -81,7 +81,8 @@ import Testing
             let gradient = randomFloats(count, seed: UInt64(100 + update), scale: 0.05)
             let rate = 1e-2 / Double(update)
             state.update(
-                gradient, AdamWStep(update: update, learningRate: rate, weightDecay: 0.2, gradientScale: 0.5), piece: count)
+                gradient, AdamWStep(update: update, learningRate: rate, weightDecay: 0.2, gradientScale: 0.5),
+                piece: count)
             for i in 0..<count {
                 reference[i] = adamWReference(
                     weight: reference[i], gradient: Double(gradient[i]), firstMoment: &first[i],

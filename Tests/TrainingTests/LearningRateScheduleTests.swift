@@ -36,7 +36,9 @@ import Testing
     }
 
     /// Shares are rounded up, and only what is really more than a whole step is.
-    @Test(arguments: [(0.05, 200, 10), (0.05, 201, 11), (0.05, 1, 1), (0, 100, 0), (0.07, 100, 7), (1, 7, 7), (0.5, 3, 2)])
+    @Test(arguments: [
+        (0.05, 200, 10), (0.05, 201, 11), (0.05, 1, 1), (0, 100, 0), (0.07, 100, 7), (1, 7, 7), (0.5, 3, 2),
+    ])
     func shareOfSteps(share: Double, total: Int, expected: Int) {
         #expect(Warmup.share(share).steps(of: total) == expected)
     }

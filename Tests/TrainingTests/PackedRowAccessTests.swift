@@ -23,7 +23,9 @@ import Testing
         let access = PackedRowAccess(trainable, parameters: model.parameters)
         let expected = packed(trainable, model)
         #expect(access.count == expected.count)
-        for range in [0..<access.count, 0..<1, 47..<49, 95..<97, 1_000..<3_000, 500..<500, access.count - 1..<access.count] {
+        for range in [
+            0..<access.count, 0..<1, 47..<49, 95..<97, 1_000..<3_000, 500..<500, access.count - 1..<access.count,
+        ] {
             var values = [Float](repeating: .nan, count: range.count)
             values.withUnsafeMutableBufferPointer { buffer in
                 if let base = buffer.baseAddress { access.gather(range, into: base) }
@@ -83,6 +85,7 @@ import Testing
         }
         let whole = weights(slices: [0..<access.count], threads: 1)
         #expect(weights(slices: [0..<access.count], threads: 3) == whole)
-        #expect(weights(slices: [0..<4_096, 4_096..<4_096, 4_096..<12_345, 12_345..<access.count], threads: 2) == whole)
+        #expect(
+            weights(slices: [0..<4_096, 4_096..<4_096, 4_096..<12_345, 12_345..<access.count], threads: 2) == whole)
     }
 }

@@ -149,7 +149,10 @@ import Testing
         #expect(run.summary.finalLoss == losses.reduce(0, +) / 9)
         #expect(run.summary.tokens == run.progress.reduce(0) { $0 + $1.tokens })
         #expect(run.progress.map(\.epoch) == [1, 1, 1, 1, 2, 2, 2, 2, 3])
-        #expect(run.progress.allSatisfy { $0.stepSeconds >= $0.computeSeconds + $0.exchangeSeconds && $0.computeSeconds > 0 })
+        #expect(
+            run.progress.allSatisfy {
+                $0.stepSeconds >= $0.computeSeconds + $0.exchangeSeconds && $0.computeSeconds > 0
+            })
         #expect(run.summary.wireBytes == 0)
         let two = ThreadCommunicator.run(size: 2) { ToyRun(.toy(), communicator: $0) }
         #expect(two.allSatisfy { $0.progress.allSatisfy { $0.wireBytes > 0 && $0.wireBytes < $0.rawBytes } })
