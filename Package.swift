@@ -56,7 +56,9 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: module),
 
-        .target(name: "TestSupport", dependencies: ["Models", "Neurons"], path: "Tests/TestSupport", swiftSettings: module),
+        .target(
+            name: "TestSupport", dependencies: ["Models", "Neurons", "Collectives"], path: "Tests/TestSupport",
+            swiftSettings: module),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: module),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"], swiftSettings: module),
