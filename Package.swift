@@ -74,7 +74,7 @@ let package = Package(
             name: "ParallelTests", dependencies: ["TestSupport", "parallel-checks"], path: "Tests/ParallelTests",
             exclude: ["parallel-checks"], swiftSettings: module),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: module),
-        .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: module),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "TestSupport"], swiftSettings: module),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport", "neft"], swiftSettings: module),
     ]
