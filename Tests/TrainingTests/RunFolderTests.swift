@@ -55,6 +55,7 @@ extension TemporaryFolder {
             let error = #expect(throws: TrainingError.self) { try RunFolder(creating: path) }
             #expect(error?.description.hasPrefix("\(path): \(found)") == true, "\(error?.description ?? "")")
         }
+        #expect(throws: TrainingError.self) { try RunFolder(creating: "") }
         #expect(scratch.content == before)
     }
 
