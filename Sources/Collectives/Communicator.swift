@@ -1,3 +1,5 @@
+import Glibc
+
 /// A group of ranks that work on one run. All methods are collective: every rank calls them in the same order.
 ///
 /// Calls come from one thread. A communication error ends the process group (see `MPICommunicator`), so the methods
@@ -7,6 +9,8 @@ public protocol Communicator: AnyObject {
     var rank: Int { get }
     /// Number of ranks.
     var size: Int { get }
+    /// Name of the host this rank runs on.
+    var hostName: String { get }
 
     /// Returns once every rank has called it.
     func barrier()
@@ -18,29 +22,28 @@ public protocol Communicator: AnyObject {
     func allGather(_ bytes: [UInt8]) -> [[UInt8]]
 
     /// Point-to-point transfers with several peers at once, in chunks so that full-duplex links are filled. Each pair
-    /// of ranks must agree on the lengths. Empty buffers are not sent. A transfer to oneself is a copy.
+    /// of ranks must agree on the lengths, and on the order where there are several transfers between them. Empty
+    /// buffers are not sent. A transfer to oneself is a copy.
     func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
                   receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)])
-}
 
-/// The only rank of a run without MPI.
-public final class LocalCommunicator: Communicator {
-    public let rank = 0
-    public let size = 1
-
-    public init() {}
-
-    public func barrier() {}
-    public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) {}
-    public func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
-    public func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-                         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]) {
-        precondition(sends.count == receives.count, "LocalCommunicator: unmatched transfer")
-        for (send, receive) in zip(sends, receives) { receive.bytes.copyMemory(from: send.bytes) }
-    }
+    /// The same, and instead of idling while transfers are on their way calls `meanwhile`, which does a small piece
+    /// of other work (well under a millisecond; no communication) and returns `false` when none is left. It may be
+    /// called any number of times, also none: what is left afterwards is the caller's to do.
+    func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+                  receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
+                  meanwhile: () -> Bool)
 }
 
 extension Communicator {
+    public var hostName: String { localHostName() }
+
+    public func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+                         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
+                         meanwhile: () -> Bool) {
+        exchange(sends: sends, receives: receives)
+    }
+
     /// Rank `root`'s `bytes` on every rank.
     public func broadcast(_ bytes: [UInt8], root: Int = 0) -> [UInt8] {
         var length = UInt64(bytes.count)
@@ -49,4 +52,12 @@ extension Communicator {
         result.withUnsafeMutableBytes { broadcast($0, root: root) }
         return result
     }
+}
+
+/// The system's name of this host, without its domain.
+func localHostName() -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "unknown-host" }
+    let name = buffer.prefix { $0 != 0 && $0 != CChar(UInt8(ascii: ".")) }
+    return String(decoding: name.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

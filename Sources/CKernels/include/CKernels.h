@@ -2,6 +2,7 @@
 #define NEFT_CKERNELS_H
 
 #include "WorkerTeam.h"
+#include "ByteplaneCodec.h"
 
 /// 1 when this CPU has what the vector code was compiled for (x86-64-v3: AVX2, FMA, BMI2, F16C), else 0.
 int neft_cpu_is_supported(void);

@@ -1,0 +1,30 @@
+#ifndef NEFT_BYTEPLANE_CODEC_H
+#define NEFT_BYTEPLANE_CODEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Splits `count` 32-bit words into four planes of `count` bytes, plane 0 the least significant byte.
+/// With `rotate` each word is first rotated left by one bit: the eight exponent bits of a float then fill plane 3
+/// and the sign joins the mantissa in plane 0. `words` and the planes must not overlap.
+void neft_planes_split(const uint32_t *words, size_t count, int rotate, uint8_t *plane0, uint8_t *plane1,
+                       uint8_t *plane2, uint8_t *plane3);
+
+/// The inverse of `neft_planes_split`.
+void neft_planes_merge(uint32_t *words, size_t count, int rotate, const uint8_t *plane0, const uint8_t *plane1,
+                       const uint8_t *plane2, const uint8_t *plane3);
+
+/// `out[i] = zigzag(next[i] - base[i])`, the wrapping difference of the bit patterns with its sign in the lowest bit.
+/// `out` may be `next` or `base`.
+void neft_delta_encode(const uint32_t *next, const uint32_t *base, uint32_t *out, size_t count);
+
+/// The inverse: `out[i] = base[i] + unzigzag(delta[i])`. `out` may be `delta` or `base`.
+void neft_delta_decode(const uint32_t *delta, const uint32_t *base, uint32_t *out, size_t count);
+
+/// A checksum of `count` words that depends on every bit and its place. Any change within one word changes it.
+uint64_t neft_words_checksum(const uint32_t *words, size_t count);
+
+/// Adds the bytes to a histogram of 256 counters.
+void neft_bytes_histogram(const uint8_t *bytes, size_t count, uint32_t *histogram);
+
+#endif

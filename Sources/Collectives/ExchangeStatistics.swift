@@ -1,0 +1,26 @@
+/// What exchanges have cost this rank.
+public struct ExchangeStatistics: Equatable, Sendable {
+    /// Bytes this rank would have sent as plain floats.
+    public var rawBytes = 0
+    /// Bytes this rank has sent: messages, their sizes, and the sums of the gradient norm.
+    public var wireBytes = 0
+    /// Time spent coding, seconds.
+    public var encodeSeconds = 0.0
+    /// Time spent decoding, adding partial sums and handing out values, seconds.
+    public var decodeSeconds = 0.0
+    /// Time in the exchange that was neither: sending and waiting for the other ranks, seconds.
+    public var waitSeconds = 0.0
+
+    public init() {}
+
+    /// `rawBytes / wireBytes`; 1 if nothing was sent.
+    public var compressionRatio: Double { wireBytes == 0 ? 1 : Double(rawBytes) / Double(wireBytes) }
+
+    public static func += (sum: inout ExchangeStatistics, other: ExchangeStatistics) {
+        sum.rawBytes += other.rawBytes
+        sum.wireBytes += other.wireBytes
+        sum.encodeSeconds += other.encodeSeconds
+        sum.decodeSeconds += other.decodeSeconds
+        sum.waitSeconds += other.waitSeconds
+    }
+}

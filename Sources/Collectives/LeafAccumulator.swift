@@ -1,0 +1,62 @@
+import Kernels
+
+/// Sums the gradients of a contiguous range of leaves on one rank in the order of the tree (see `LeafTree`).
+public final class LeafAccumulator {
+    /// Values per leaf.
+    public let count: Int
+    /// Leaves that a call may sum.
+    public let maxLeaves: Int
+    /// One partial sum per level below the top: a right half is computed while its left half waits.
+    private let pending: [TensorStorage]
+
+    /// - Parameters:
+    ///   - count: values per leaf.
+    ///   - maxLeaves: the most leaves of a call. Takes ⌈log₂ maxLeaves⌉ buffers of `count` floats, made resident when
+    ///     first used.
+    public init(count: Int, maxLeaves: Int) {
+        precondition(count >= 0 && maxLeaves >= 0, "LeafAccumulator: \(count) values, \(maxLeaves) leaves")
+        self.count = count
+        self.maxLeaves = maxLeaves
+        let levels = maxLeaves <= 1 ? 0 : Int.bitWidth - (maxLeaves - 1).leadingZeroBitCount
+        pending = (0 ..< levels).map { _ in TensorStorage(count: count) }
+    }
+
+    /// Writes the sum of the leaves to `result`. Nothing is allocated.
+    /// - Parameters:
+    ///   - leaves: which; at most `maxLeaves`. If empty, `result` is left as it is and nothing is computed.
+    ///   - result: `[count]`, overwritten.
+    ///   - compute: writes the `count` values of a leaf; what the buffer held before is of no meaning. Called once per
+    ///     leaf, in ascending order.
+    public func sum<Failure: Error>(
+        leaves: Range<Int>, into result: UnsafeMutableBufferPointer<Float>,
+        compute: (_ leaf: Int, _ into: UnsafeMutableBufferPointer<Float>) throws(Failure) -> Void
+    ) throws(Failure) {
+        precondition(result.count == count, "LeafAccumulator: a result of \(result.count) values, not \(count)")
+        precondition(leaves.count <= maxLeaves, "LeafAccumulator: \(leaves.count) leaves, at most \(maxLeaves)")
+        guard !leaves.isEmpty else { return }
+        try sum(leaves, into: result, level: 0, compute: compute)
+    }
+
+    private func sum<Failure: Error>(
+        _ leaves: Range<Int>, into result: UnsafeMutableBufferPointer<Float>, level: Int,
+        compute: (Int, UnsafeMutableBufferPointer<Float>) throws(Failure) -> Void
+    ) throws(Failure) {
+        if leaves.count == 1 { return try compute(leaves.lowerBound, result) }
+        let middle = LeafTree.middle(of: leaves)
+        try sum(leaves.lowerBound ..< middle, into: result, level: level + 1, compute: compute)
+        try sum(middle ..< leaves.upperBound, into: pending[level].buffer, level: level + 1, compute: compute)
+        guard let target = result.baseAddress else { return }
+        addPartialSum(target, pending[level].pointer, count: count)
+    }
+}
+
+/// `target[i] += partial[i]`. The one addition of partial sums, on a rank and between ranks, so that both give the same
+/// bits (of a NaN too).
+@inline(never)
+func addPartialSum(_ target: UnsafeMutablePointer<Float>, _ partial: UnsafePointer<Float>, count: Int) {
+    var index = 0
+    while index < count {
+        target[index] = target[index] + partial[index]
+        index &+= 1
+    }
+}

@@ -1,0 +1,64 @@
+/// Who computes which of a step's micro-batches, and in which order their gradients are added.
+///
+/// The `count` leaves hang on a binary tree that halves them from the top, the left half taking the odd one. A rank's
+/// place follows from halving the ranks in step with the leaves. With a power of two of ranks, each owns one node of
+/// the tree, so that any such number of ranks (1 too) adds the same numbers in the same order and gets the same bits.
+/// With another number of ranks each gets a contiguous range of `count / size` leaves, or one more; the sum is then the
+/// same from run to run, but not the same as with another number of ranks.
+public struct LeafTree: Equatable, Sendable {
+    /// Number of leaves (micro-batches of a step, over all ranks), at least 1.
+    public let count: Int
+    /// Number of ranks.
+    public let size: Int
+
+    public init(count: Int, size: Int) {
+        precondition(count >= 1 && size >= 1, "LeafTree: \(count) leaves on \(size) ranks")
+        self.count = count
+        self.size = size
+    }
+
+    /// The leaves that `rank` computes; empty for some ranks when there are fewer leaves than ranks.
+    public func leaves(of rank: Int) -> Range<Int> {
+        precondition(rank >= 0 && rank < size, "LeafTree: no rank \(rank)")
+        guard size & (size - 1) == 0 else {
+            return count * rank / size ..< count * (rank + 1) / size
+        }
+        var leaves = 0 ..< count
+        var ranks = 0 ..< size
+        while ranks.count > 1 {
+            let middle = LeafTree.middle(of: leaves)
+            let rankMiddle = LeafTree.middle(of: ranks)
+            if rank < rankMiddle {
+                (leaves, ranks) = (leaves.lowerBound ..< middle, ranks.lowerBound ..< rankMiddle)
+            } else {
+                (leaves, ranks) = (middle ..< leaves.upperBound, rankMiddle ..< ranks.upperBound)
+            }
+        }
+        return leaves
+    }
+
+    /// Whether `rank` has a partial sum to contribute.
+    public func hasLeaves(_ rank: Int) -> Bool { !leaves(of: rank).isEmpty }
+
+    /// Where a range is cut: the left part takes the odd one.
+    public static func middle(of range: Range<Int>) -> Int { range.lowerBound + (range.count + 1) / 2 }
+
+    /// Adds the ranks' partial sums in the order of the tree. Ranks without leaves are skipped, not added as zeros
+    /// (which would turn -0 into +0).
+    /// - Parameter add: adds the sum held for rank `from` to the one held for rank `into`.
+    /// - Returns: the rank whose place holds the total: the first one with leaves.
+    public func sumOverRanks(add: (_ into: Int, _ from: Int) -> Void) -> Int {
+        // There is at least one leaf.
+        sumOverRanks(0 ..< size, add: add)!
+    }
+
+    private func sumOverRanks(_ ranks: Range<Int>, add: (Int, Int) -> Void) -> Int? {
+        if ranks.count == 1 { return hasLeaves(ranks.lowerBound) ? ranks.lowerBound : nil }
+        let middle = LeafTree.middle(of: ranks)
+        let left = sumOverRanks(ranks.lowerBound ..< middle, add: add)
+        let right = sumOverRanks(middle ..< ranks.upperBound, add: add)
+        guard let left, let right else { return left ?? right }
+        add(left, right)
+        return left
+    }
+}

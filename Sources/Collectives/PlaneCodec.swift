@@ -1,0 +1,153 @@
+import CKernels
+import CZstd
+import Glibc
+
+/// Codes 32-bit words losslessly as byte planes: a plane that compresses is coded with zstd, the others are stored.
+///
+/// In a gradient only the exponents compress (about 2.6 bits of 8), in the difference of two weights the high bytes.
+/// zstd is set to do little more than its Huffman stage: at the lowest positive level, with a tiny table of matches that
+/// must be long. (Its negative levels are faster still, but leave literals uncoded, which is all there is to gain here.)
+///
+/// Buffers and zstd contexts are made once; coding allocates nothing. One thread at a time.
+final class PlaneCodec {
+    /// The most words in a frame.
+    static let frameValues = 65_536
+    /// A plane is coded if a sample of it has less than this entropy, in bits per byte.
+    static let codedBelowBits = 7.7
+    /// Sampled bytes per plane: `samplePieces` evenly spread pieces.
+    private static let sampleBytes = 16_384
+    private static let samplePieces = 16
+
+    /// The most bytes of a frame of `count` words.
+    static func frameBound(_ count: Int) -> Int {
+        // The last plane may have been written at zstd's bound before it turned out not to compress.
+        FrameHeader.byteCount + 3 * count + ZSTD_compressBound(count)
+    }
+
+    private let compressor: OpaquePointer
+    private let decompressor: OpaquePointer
+    /// Four planes of `frameValues` bytes.
+    private let planes: UnsafeMutablePointer<UInt8>
+    private let histogram: UnsafeMutablePointer<UInt32>
+
+    init() {
+        guard let compressor = ZSTD_createCCtx(), let decompressor = ZSTD_createDCtx() else {
+            fatalError("out of memory: zstd contexts")
+        }
+        self.compressor = compressor
+        self.decompressor = decompressor
+        planes = .allocate(capacity: 4 * Self.frameValues)
+        histogram = .allocate(capacity: 256)
+        let settings: [(ZSTD_cParameter, Int32)] = [
+            (ZSTD_c_compressionLevel, 1), (ZSTD_c_strategy, Int32(ZSTD_fast.rawValue)), (ZSTD_c_hashLog, 6),
+            (ZSTD_c_minMatch, 7), (ZSTD_c_targetLength, 0), (ZSTD_c_contentSizeFlag, 1), (ZSTD_c_checksumFlag, 0),
+        ]
+        for (parameter, value) in settings {
+            let code = ZSTD_CCtx_setParameter(compressor, parameter, value)
+            precondition(ZSTD_isError(code) == 0, "zstd refused parameter \(parameter.rawValue) = \(value)")
+        }
+    }
+
+    deinit {
+        ZSTD_freeCCtx(compressor)
+        ZSTD_freeDCtx(decompressor)
+        planes.deallocate()
+        histogram.deallocate()
+    }
+
+    /// Writes one frame.
+    /// - Parameters:
+    ///   - words: `[count]`, at most `frameValues`.
+    ///   - output: room for `frameBound(count)` bytes.
+    /// - Returns: bytes written.
+    func encode(_ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content,
+                to output: UnsafeMutableRawPointer) -> Int {
+        precondition(count >= 0 && count <= Self.frameValues, "PlaneCodec: a frame of \(count) words")
+        let split = planes
+        neft_planes_split(
+            words, count, content == .gradient ? 1 : 0, split, split + count, split + 2 * count, split + 3 * count)
+        var end = FrameHeader.byteCount
+        var header = FrameHeader(
+            content: content, count: count, planeSizes: .zero, checksum: neft_words_checksum(words, count))
+        for plane in 0 ..< 4 {
+            let size = storePlane(split + plane * count, count: count, to: output + end)
+            header.planeSizes[plane] = UInt32(size)
+            end += size
+        }
+        header.write(to: output)
+        return end
+    }
+
+    /// Reads the frame at the start of `bytes`, which must hold `count` words.
+    /// - Parameter words: `[count]`, overwritten; of no meaning after an error.
+    /// - Returns: bytes read.
+    func decode(_ bytes: UnsafeRawBufferPointer, count: Int, content: FrameHeader.Content,
+                to words: UnsafeMutablePointer<UInt32>, sender: Int) throws(CollectiveError) -> Int {
+        func refusal(_ found: String, _ expected: String) -> CollectiveError {
+            CollectiveError(
+                subject: "coded message from rank \(sender)", found: found, expected: expected,
+                hint: "the data was damaged on its way or in memory")
+        }
+        precondition(count >= 0 && count <= Self.frameValues, "PlaneCodec: a frame of \(count) words")
+        let header: FrameHeader
+        do {
+            header = try FrameHeader.read(bytes, count: count, content: content)
+        } catch {
+            throw refusal(error.found, error.expected)
+        }
+        // Never nil after the header was read.
+        guard let start = bytes.baseAddress else { return 0 }
+        var end = FrameHeader.byteCount
+        func load(_ plane: Int) throws(CollectiveError) -> UnsafePointer<UInt8> {
+            let source = start + end
+            let size = Int(header.planeSizes[plane])
+            end += size
+            if size == count { return source.assumingMemoryBound(to: UInt8.self) }
+            let decoded = planes + plane * count
+            let length = ZSTD_decompressDCtx(decompressor, decoded, count, source, size)
+            if ZSTD_isError(length) != 0 {
+                throw refusal("zstd: \(String(cString: ZSTD_getErrorName(length)))", "a plane of \(count) bytes")
+            }
+            if length != count { throw refusal("a plane of \(length) bytes", "\(count)") }
+            return UnsafePointer(decoded)
+        }
+        let (p0, p1, p2, p3) = (try load(0), try load(1), try load(2), try load(3))
+        neft_planes_merge(words, count, content == .gradient ? 1 : 0, p0, p1, p2, p3)
+        guard neft_words_checksum(words, count) == header.checksum else {
+            throw refusal("values that do not fit their checksum", "")
+        }
+        return end
+    }
+
+    /// Coded if that makes it smaller, else plain. Returns the size, `count` if plain.
+    private func storePlane(_ plane: UnsafePointer<UInt8>, count: Int, to output: UnsafeMutableRawPointer) -> Int {
+        if sampledEntropy(plane, count: count) < Self.codedBelowBits {
+            let size = ZSTD_compress2(compressor, output, ZSTD_compressBound(count), plane, count)
+            if ZSTD_isError(size) == 0 && size < count { return size }
+        }
+        output.copyMemory(from: plane, byteCount: count)
+        return count
+    }
+
+    /// Order-0 entropy of a sample, in bits per byte.
+    private func sampledEntropy(_ plane: UnsafePointer<UInt8>, count: Int) -> Double {
+        guard count > 0 else { return 8 }
+        histogram.update(repeating: 0, count: 256)
+        var sampled = count
+        if count <= Self.sampleBytes {
+            neft_bytes_histogram(plane, count, histogram)
+        } else {
+            let piece = Self.sampleBytes / Self.samplePieces
+            sampled = Self.sampleBytes
+            for index in 0 ..< Self.samplePieces {
+                neft_bytes_histogram(plane + index * (count - piece) / (Self.samplePieces - 1), piece, histogram)
+            }
+        }
+        var bits = 0.0
+        for value in 0 ..< 256 where histogram[value] > 0 {
+            let frequency = Double(histogram[value]) / Double(sampled)
+            bits -= frequency * log2(frequency)
+        }
+        return bits
+    }
+}

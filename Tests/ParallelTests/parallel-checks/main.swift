@@ -1,0 +1,43 @@
+// Checks that need several ranks: `mpirun -np N parallel-checks NAME`. Exit code 0 if it holds on all ranks; else the
+// rank that found the fault says so on standard error and ends the run with exit code 1.
+
+import Collectives
+import Glibc
+
+let checks: [(name: String, run: (MPICommunicator) throws -> Void)] = [
+    ("collectives", checkCollectives),
+    ("exchange", checkExchange),
+    ("large", checkLargeTransfer),
+    ("agreement", checkAgreement),
+    ("reduce", checkReduce),
+    ("share", checkShare),
+    ("steps", checkSteps),
+    ("abort", checkAbort),
+    ("length-mismatch", checkLengthMismatch),
+]
+
+func complain(_ text: String) {
+    let line = Array("neft: \(text)\n".utf8)
+    write(STDERR_FILENO, line, line.count)
+}
+
+guard CommandLine.arguments.count == 2, let check = checks.first(where: { $0.name == CommandLine.arguments[1] }) else {
+    complain("usage: parallel-checks " + checks.map(\.name).joined(separator: "|"))
+    exit(2)
+}
+var chunking = MPICommunicator.Chunking()
+// Small chunks exercise the cutting; the defaults are covered by the large transfer.
+if check.name != "large" {
+    chunking.localBytes = 10_007
+    chunking.collectiveBytes = 4_099
+}
+let communicator = try MPICommunicator(chunking: chunking, onFailure: complain)
+do {
+    try check.run(communicator)
+    communicator.barrier()
+    if communicator.rank == 0 { print("\(check.name) holds on \(communicator.size) ranks") }
+    communicator.finalize()
+} catch {
+    complain("rank \(communicator.rank) on \(communicator.hostName): \(error)")
+    communicator.abort(code: 1)
+}

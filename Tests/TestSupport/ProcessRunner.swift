@@ -1,0 +1,89 @@
+import Foundation
+
+/// Runs other programs: `neft`, `mpirun`.
+public enum ProcessRunner {
+    /// What a program left behind.
+    public struct Outcome: Sendable, CustomStringConvertible {
+        /// Its exit code; 128 + the signal's number if a signal ended it.
+        public let exitCode: Int32
+        public let stdout: String
+        public let stderr: String
+        /// Whether it was ended because its time was up.
+        public let timedOut: Bool
+        public let seconds: Double
+
+        public var description: String {
+            "exit code \(exitCode)\(timedOut ? " (timed out)" : "") after \(seconds) s\n--- stdout\n\(stdout)\n--- stderr\n\(stderr)"
+        }
+    }
+
+    /// Runs `executable` and waits for it. When its time is up it is asked to end, and killed three seconds later.
+    ///
+    /// Its output goes to files, so that it never waits for a reader however much it writes.
+    /// - Parameters:
+    ///   - environment: added to this process's own.
+    ///   - input: its standard input; empty by default.
+    public static func run(
+        _ executable: URL, _ arguments: [String], environment: [String: String] = [:], directory: URL? = nil,
+        input: String = "", timeout: Duration = .seconds(60)
+    ) async throws -> Outcome {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("neft-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let files = ["stdin", "stdout", "stderr"].map { folder.appendingPathComponent($0) }
+        try Data(input.utf8).write(to: files[0])
+        for file in files[1...] { try Data().write(to: file) }
+
+        let process = Process()
+        process.executableURL = executable
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        if let directory { process.currentDirectoryURL = directory }
+        process.standardInput = try FileHandle(forReadingFrom: files[0])
+        process.standardOutput = try FileHandle(forWritingTo: files[1])
+        process.standardError = try FileHandle(forWritingTo: files[2])
+
+        let clock = ContinuousClock()
+        let start = clock.now
+        try process.run()
+        var timedOut = false
+        var killAt = start + timeout
+        while process.isRunning {
+            if clock.now >= killAt {
+                kill(process.processIdentifier, timedOut ? SIGKILL : SIGTERM)
+                timedOut = true
+                killAt = clock.now + .seconds(3)
+            }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        process.waitUntilExit()
+        let seconds = (clock.now - start) / .seconds(1)
+        let signalled = process.terminationReason == .uncaughtSignal
+        return Outcome(
+            exitCode: process.terminationStatus + (signalled ? 128 : 0),
+            stdout: String(decoding: try Data(contentsOf: files[1]), as: UTF8.self),
+            stderr: String(decoding: try Data(contentsOf: files[2]), as: UTF8.self),
+            timedOut: timedOut, seconds: seconds)
+    }
+
+    /// Runs `executable` on `ranks` ranks of this host under `mpirun`, more ranks than cores if need be.
+    public static func mpirun(
+        ranks: Int, _ executable: URL, _ arguments: [String], environment: [String: String] = [:],
+        options: [String] = [], timeout: Duration = .seconds(120)
+    ) async throws -> Outcome {
+        var environment = environment
+        // Without them Open MPI refuses to start as root; for others they mean nothing.
+        if geteuid() == 0 {
+            environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
+            environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
+        }
+        // No ssh is needed on one host, but its absence stops mpirun.
+        environment["OMPI_MCA_plm_rsh_agent"] = ""
+        // Ranks that share a core must give it up while they wait inside the library.
+        environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
+        let standard = ["--oversubscribe", "--bind-to", "none", "-np", "\(ranks)"]
+        return try await run(
+            URL(fileURLWithPath: "/usr/bin/env"), ["mpirun"] + standard + options + [executable.path] + arguments,
+            environment: environment, timeout: timeout)
+    }
+}
