@@ -1,0 +1,36 @@
+/// The `tokenizer.*` metadata of a GGUF file, as its reader hands it over.
+public struct GGUFVocabulary: Sendable {
+    /// `tokenizer.ggml.model`: `gpt2` is byte-level BPE.
+    public let model: String
+    /// `tokenizer.ggml.pre`: the name of the pre-tokenizer's split.
+    public let pre: String?
+    /// `tokenizer.ggml.tokens`: the text of each token, index = id.
+    public let tokens: [String]
+    /// `tokenizer.ggml.token_type`, one per token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+    public let tokenTypes: [Int32]?
+    /// `tokenizer.ggml.merges`: `"left right"`, most important first.
+    public let merges: [String]
+    public let bosToken: Int32?
+    public let eosToken: Int32?
+    public let unknownToken: Int32?
+    /// `tokenizer.ggml.add_bos_token`.
+    public let addBOS: Bool
+    /// `tokenizer.chat_template`, Jinja source.
+    public let chatTemplate: String?
+
+    public init(
+        model: String, pre: String?, tokens: [String], tokenTypes: [Int32]?, merges: [String], bosToken: Int32?,
+        eosToken: Int32?, unknownToken: Int32?, addBOS: Bool, chatTemplate: String?
+    ) {
+        self.model = model
+        self.pre = pre
+        self.tokens = tokens
+        self.tokenTypes = tokenTypes
+        self.merges = merges
+        self.bosToken = bosToken
+        self.eosToken = eosToken
+        self.unknownToken = unknownToken
+        self.addBOS = addBOS
+        self.chatTemplate = chatTemplate
+    }
+}

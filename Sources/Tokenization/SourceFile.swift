@@ -1,0 +1,52 @@
+import Foundation
+
+/// A file of a tokenizer directory, read whole.
+struct SourceFile {
+    let path: String
+    let data: Data
+
+    init(path: String) throws(TokenizationError) {
+        self.path = path
+        do {
+            data = try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            let exists = FileManager.default.fileExists(atPath: path)
+            throw TokenizationError(
+                file: path, found: exists ? "file cannot be read" : "no such file", expected: "a readable file",
+                hint: "a model directory needs tokenizer.json and tokenizer_config.json")
+        }
+    }
+
+    func decode<Value: Decodable>(_ type: Value.Type) throws(TokenizationError) -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: data)
+        } catch let error as DecodingError {
+            throw describe(error)
+        } catch {
+            throw invalid("invalid JSON")
+        }
+    }
+
+    private func describe(_ error: DecodingError) -> TokenizationError {
+        switch error {
+        case .dataCorrupted(let context) where context.codingPath.isEmpty: return invalid("invalid JSON")
+        case .dataCorrupted(let context): return invalid("\(place(context.codingPath)) is invalid")
+        case .keyNotFound(let key, let context): return invalid("\(place(context.codingPath + [key])) is missing")
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            return invalid("\(place(context.codingPath)) has the wrong type")
+        @unknown default: return invalid("invalid JSON")
+        }
+    }
+
+    private func place(_ path: [any CodingKey]) -> String {
+        guard !path.isEmpty else { return "the document" }
+        let parts = path.map { key in key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)" }
+        return String(parts.joined().drop { $0 == "." })
+    }
+
+    private func invalid(_ found: String) -> TokenizationError {
+        TokenizationError(
+            file: path, found: found, expected: "the JSON that Hugging Face tokenizers write",
+            hint: "the file is damaged or of another kind; fetch it again")
+    }
+}
