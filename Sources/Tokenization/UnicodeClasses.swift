@@ -1,6 +1,6 @@
 /// The character classes that pre-tokenizers ask for: `\p{L}`, `\p{N}`, `\s`.
 ///
-/// The table is that of Unicode 15.0, which llama.cpp uses, whatever the Swift runtime knows: a character assigned
+/// The table is that of Unicode 15.1, which llama.cpp uses, whatever the Swift runtime knows: a character assigned
 /// later counts as `other`, so a text gives the same ids on every machine. `\s` is the property White_Space
 /// (25 characters, U+0085, U+00A0, U+2028 and U+3000 among them), as in llama.cpp, Oniguruma and Rust.
 struct UnicodeClasses: Sendable {
@@ -8,7 +8,7 @@ struct UnicodeClasses: Sendable {
 
     static let shared = UnicodeClasses()
 
-    private static let version = (major: 15, minor: 0)
+    private static let version = (major: 15, minor: 1)
     /// Nothing above plane 3 is a letter, a number or a space.
     private static let end: UInt32 = 0x40000
     private static let pageBits: UInt32 = 8
