@@ -65,6 +65,7 @@ let package = Package(
         .testTarget(name: "NeuronsTests", dependencies: ["Neurons", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"], swiftSettings: module),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: module),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport", "neft"], swiftSettings: module),
     ]
