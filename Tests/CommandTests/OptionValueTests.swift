@@ -47,7 +47,7 @@ struct OptionValueTests {
         #expect(NearestName.match("learning_rate", among: names) == "learning-rate")
         #expect(NearestName.match("lr", among: names) == nil)
         #expect(NearestName.match("limits", among: names) == "limit")
-        #expect(NearestName.match("max-len", among: names) == nil || NearestName.match("max-len", among: names) == "max-length")
+        #expect(NearestName.match("max-lenght", among: names) == "max-length")
         #expect(NearestName.distance("kitten", "sitting") == 3)
         #expect(NearestName.distance("", "abc") == 3)
     }
