@@ -1,0 +1,92 @@
+/// Element types of GGUF tensors that can be read. A block type stores `blockSize` values in `blockBytes` bytes.
+enum GGUFElement: UInt32, CaseIterable {
+    case f32 = 0
+    case f16 = 1
+    case q4_0 = 2
+    case q4_1 = 3
+    case q8_0 = 8
+    case bf16 = 30
+
+    var name: String {
+        switch self {
+        case .f32: "F32"
+        case .f16: "F16"
+        case .q4_0: "Q4_0"
+        case .q4_1: "Q4_1"
+        case .q8_0: "Q8_0"
+        case .bf16: "BF16"
+        }
+    }
+
+    var blockSize: Int {
+        switch self {
+        case .f32, .f16, .bf16: 1
+        case .q4_0, .q4_1, .q8_0: 32
+        }
+    }
+
+    var blockBytes: Int {
+        switch self {
+        case .f32: 4
+        case .f16, .bf16: 2
+        case .q4_0: 2 + 16  // scale, 32 nibbles
+        case .q4_1: 2 + 2 + 16  // scale, minimum, 32 nibbles
+        case .q8_0: 2 + 32  // scale, 32 signed bytes
+        }
+    }
+
+    /// What GGUF calls a type that is not among these, for messages.
+    static func nameOfUnsupported(_ type: UInt32) -> String {
+        let names: [UInt32: String] = [
+            6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K",
+            16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S",
+            23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M",
+        ]
+        return names[type] ?? "number \(type)"
+    }
+
+    /// Writes `count` values, a multiple of `blockSize`, to `out`; the same bits as the format's reference.
+    func dequantise(_ source: UnsafeRawPointer, _ out: UnsafeMutablePointer<Float>, count: Int) {
+        switch self {
+        case .f32: UnsafeMutableRawPointer(out).copyMemory(from: source, byteCount: 4 * count)
+        case .f16: widenFloat16(source, out, count: count)
+        case .bf16: widenBFloat16(source, out, count: count)
+        case .q4_0:
+            forEachBlock(source, out, count) { block, out in
+                let scale = Self.half(block)
+                let nibbles = (block + 2).assumingMemoryBound(to: UInt8.self)
+                for i in 0..<16 {
+                    out[i] = Float(Int32(nibbles[i] & 15) - 8) * scale
+                    out[i + 16] = Float(Int32(nibbles[i] >> 4) - 8) * scale
+                }
+            }
+        case .q4_1:
+            forEachBlock(source, out, count) { block, out in
+                let (scale, minimum) = (Self.half(block), Self.half(block + 2))
+                let nibbles = (block + 4).assumingMemoryBound(to: UInt8.self)
+                for i in 0..<16 {
+                    out[i] = Float(Int32(nibbles[i] & 15)) * scale + minimum
+                    out[i + 16] = Float(Int32(nibbles[i] >> 4)) * scale + minimum
+                }
+            }
+        case .q8_0:
+            forEachBlock(source, out, count) { block, out in
+                let scale = Self.half(block)
+                let bytes = (block + 2).assumingMemoryBound(to: Int8.self)
+                for i in 0..<32 { out[i] = Float(bytes[i]) * scale }
+            }
+        }
+    }
+
+    @inline(__always)
+    private func forEachBlock(
+        _ source: UnsafeRawPointer, _ out: UnsafeMutablePointer<Float>, _ count: Int,
+        _ body: (UnsafeRawPointer, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        for block in 0..<count / 32 { body(source + block * blockBytes, out + block * 32) }
+    }
+
+    @inline(__always) private static func half(_ bytes: UnsafeRawPointer) -> Float {
+        Float(Float16(bitPattern: bytes.loadUnaligned(as: UInt16.self)))
+    }
+}

@@ -1,0 +1,123 @@
+import Glibc
+import Kernels
+
+/// A GGUF file (versions 2 and 3): metadata, and tensors in the order and element types of the file.
+public final class GGUFFile: @unchecked Sendable {
+    public struct Entry: Sendable {
+        public let name: String
+        public let type: UInt32
+        /// `[out, in]`: the file's dimensions, slowest first.
+        public let shape: [Int]
+        let offset: Int
+    }
+
+    public let path: String
+    public let metadata: [String: GGUFValue]
+    public let entries: [String: Entry]
+    private let file: MappedFile
+
+    /// Bytes every GGUF file starts with.
+    public static let magic: [UInt8] = Array("GGUF".utf8)
+
+    public init(path: String) throws(CheckpointError) {
+        self.path = path
+        file = try MappedFile(path: path)
+        var reader = ByteReader(file)
+        func failure(_ item: String?, _ found: String, _ expected: String) -> CheckpointError {
+            CheckpointError(
+                file: path, item: item, found: found, expected: expected,
+                hint: "the file is damaged or of an unknown kind: download or convert it again")
+        }
+        let magic = try reader.bytes(4, "the magic number")
+        guard Array(magic) == Self.magic else {
+            throw failure(nil, "starts with bytes \(Array(magic))", "a GGUF file, which starts with \"GGUF\"")
+        }
+        let version = try reader.integer(UInt32.self, "the version")
+        guard version == 2 || version == 3 else { throw failure(nil, "GGUF version \(version)", "version 2 or 3") }
+        let tensorCount = try reader.integer(UInt64.self, "the header")
+        let valueCount = try reader.integer(UInt64.self, "the header")
+        var metadata: [String: GGUFValue] = [:]
+        for _ in 0..<valueCount {
+            let key = try GGUFValue.string(&reader, "a metadata key")
+            metadata[key] = try GGUFValue(&reader, type: try reader.integer(UInt32.self, key), key: key, depth: 0)
+        }
+        var heads: [(name: String, type: UInt32, shape: [Int], offset: UInt64)] = []
+        for _ in 0..<tensorCount {
+            let name = try GGUFValue.string(&reader, "a tensor's name")
+            let rank = try reader.integer(UInt32.self, name)
+            guard rank >= 1, rank <= 4 else { throw failure(name, "\(rank) dimensions", "1 to 4") }
+            var shape: [Int] = []
+            for _ in 0..<rank {
+                let dimension = try reader.integer(UInt64.self, name)
+                guard dimension <= 1 << 40 else { throw failure(name, "a dimension of \(dimension)", "a real shape") }
+                shape.insert(Int(dimension), at: 0)
+            }
+            let type = try reader.integer(UInt32.self, name)
+            heads.append((name, type, shape, try reader.integer(UInt64.self, name)))
+        }
+        var alignment = 32
+        if case .unsigned(let value)? = metadata["general.alignment"] {
+            guard value > 0, value <= 1 << 20, value & (value - 1) == 0 else {
+                throw failure("general.alignment", "\(value)", "a power of two")
+            }
+            alignment = Int(value)
+        }
+        let dataStart = (reader.offset + alignment - 1) / alignment * alignment
+        var entries: [String: Entry] = [:]
+        for head in heads {
+            guard head.offset <= UInt64(file.byteCount), dataStart + Int(head.offset) <= file.byteCount else {
+                throw failure(
+                    head.name, "data at byte \(head.offset) of a file of \(file.byteCount) bytes",
+                    "a place inside the file (is it truncated?)")
+            }
+            entries[head.name] = Entry(
+                name: head.name, type: head.type, shape: head.shape, offset: dataStart + Int(head.offset))
+        }
+        self.metadata = metadata
+        self.entries = entries
+    }
+
+    /// A tensor dequantised to fp32, `[out, in]`.
+    ///
+    /// - Parameters:
+    ///   - name: the file's name for it. `hfName` is the result's.
+    ///   - shape: what the model needs.
+    ///   - rowOf: where row `i` of the file belongs in the result; nil keeps the order.
+    public func floats(
+        _ name: String, as hfName: String, shape: [Int], rowOf: ((Int) -> Int)? = nil
+    ) throws(CheckpointError) -> FloatTensor {
+        func failure(_ found: String, _ expected: String, _ hint: String) -> CheckpointError {
+            CheckpointError(file: path, item: name, found: found, expected: expected, hint: hint)
+        }
+        guard let entry = entries[name] else {
+            throw failure("no such tensor", "shape \(shape)", "the file is incomplete or of another architecture")
+        }
+        guard entry.shape == shape else {
+            throw failure("shape \(entry.shape)", "\(shape)", "metadata and tensors do not belong together")
+        }
+        guard let type = GGUFElement(rawValue: entry.type) else {
+            let known = GGUFElement.allCases.map(\.name).joined(separator: ", ")
+            throw failure(
+                "element type \(GGUFElement.nameOfUnsupported(entry.type))", known,
+                "convert the model to one of these types, or use its Hugging Face directory")
+        }
+        let columns = shape.last ?? 1
+        let rows = shape.dropLast().reduce(1, *)
+        guard columns % type.blockSize == 0 else {
+            throw failure("rows of \(columns) values", "a multiple of \(type.blockSize) for \(type.name)", "the file is damaged")
+        }
+        let rowBytes = columns / type.blockSize * type.blockBytes
+        let (needed, overflow) = rows.multipliedReportingOverflow(by: rowBytes)
+        guard !overflow, needed <= file.byteCount - entry.offset else {
+            throw failure(
+                "\(file.byteCount - entry.offset) bytes left in the file", "\(overflow ? "more" : "\(needed)") bytes",
+                "the file is truncated: download or copy it again")
+        }
+        let storage = TensorStorage(count: rows * columns)
+        for row in 0..<rows {
+            let source = file.base + entry.offset + row * rowBytes
+            type.dequantise(source, storage.pointer + (rowOf?(row) ?? row) * columns, count: columns)
+        }
+        return FloatTensor(name: hfName, shape: shape, pointer: storage.pointer, owner: storage)
+    }
+}

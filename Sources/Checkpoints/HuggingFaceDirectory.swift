@@ -1,0 +1,123 @@
+import Foundation
+
+/// A model directory as `save_pretrained` writes it: `config.json` and safetensors, single or sharded.
+public final class HuggingFaceDirectory: @unchecked Sendable {
+    public let path: String
+    /// `config.json`.
+    public let config: ConfigurationFile
+    /// The weight files, in the order of their names.
+    public let weightFiles: [String]
+    private let files: [SafetensorsFile]
+    private let fileOf: [String: Int]
+
+    public init(path: String) throws(CheckpointError) {
+        self.path = path
+        config = try ConfigurationFile(path: path + "/config.json")
+        let single = path + "/model.safetensors"
+        let index = path + "/model.safetensors.index.json"
+        var names: [String]
+        var listed: [String: String]?
+        if FileManager.default.fileExists(atPath: single) {
+            names = ["model.safetensors"]
+        } else if FileManager.default.fileExists(atPath: index) {
+            let object = try ConfigurationFile(path: index)
+            guard let map = object.values["weight_map"] as? [String: String] else {
+                throw CheckpointError(
+                    file: index, item: "weight_map", found: "no map of names to files", expected: "one",
+                    hint: "download or save the model again")
+            }
+            listed = map
+            names = Set(map.values).sorted()
+        } else {
+            throw CheckpointError(
+                file: path, found: "neither model.safetensors nor model.safetensors.index.json",
+                expected: "a Hugging Face model directory",
+                hint: "save the model with save_pretrained(..., safe_serialization=True), or pass a GGUF file")
+        }
+        names.sort()
+        var files: [SafetensorsFile] = []
+        for name in names {
+            guard !name.contains("/") else {
+                throw CheckpointError(
+                    file: index, item: name, found: "a path", expected: "a file name in the model's directory",
+                    hint: "download or save the model again")
+            }
+            files.append(try SafetensorsFile(path: "\(path)/\(name)"))
+        }
+        weightFiles = names.map { "\(path)/\($0)" }
+        var fileOf: [String: Int] = [:]
+        for (number, file) in files.enumerated() { for name in file.entries.keys { fileOf[name] = number } }
+        for (name, file) in listed ?? [:] where fileOf[name] == nil {
+            throw CheckpointError(
+                file: "\(path)/\(file)", item: name, found: "no such tensor", expected: "it, as the index says",
+                hint: "download or save the model again")
+        }
+        self.files = files
+        self.fileOf = fileOf
+    }
+
+    public func hasTensor(_ name: String) -> Bool { fileOf[name] != nil }
+
+    /// A weight by its name; see `SafetensorsFile.floats`.
+    public func tensor(_ name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor {
+        guard let number = fileOf[name] else {
+            throw CheckpointError(
+                file: path, item: name, found: "no such tensor", expected: "shape \(shape)",
+                hint: "the model is incomplete or of another architecture")
+        }
+        return try files[number].floats(name, shape: shape)
+    }
+}
+
+/// A JSON object in a file, with typed access that says what is missing.
+public struct ConfigurationFile: @unchecked Sendable {
+    public let path: String
+    /// Values as Foundation's JSON reader gives them; never changed.
+    let values: [String: Any]
+
+    public init(path: String) throws(CheckpointError) {
+        self.path = path
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw CheckpointError(
+                file: path, found: "no such file", expected: "a Hugging Face model directory or a GGUF file",
+                hint: "check the path given with --model")
+        }
+        guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+            throw CheckpointError(
+                file: path, found: "not a JSON object", expected: "one", hint: "download or save the model again")
+        }
+        values = object
+    }
+
+    public func integer(_ key: String, default fallback: Int? = nil) throws(CheckpointError) -> Int {
+        try value(key, "a whole number", fallback) { ($0 as? NSNumber).flatMap { Int(exactly: $0.doubleValue) } }
+    }
+    public func number(_ key: String, default fallback: Double? = nil) throws(CheckpointError) -> Double {
+        try value(key, "a number", fallback) { ($0 as? NSNumber)?.doubleValue }
+    }
+    public func flag(_ key: String, default fallback: Bool? = nil) throws(CheckpointError) -> Bool {
+        try value(key, "true or false", fallback) { $0 as? Bool }
+    }
+    public func text(_ key: String, default fallback: String? = nil) throws(CheckpointError) -> String {
+        try value(key, "a string", fallback) { $0 as? String }
+    }
+    /// The object under a key, or nil where there is none or it is null.
+    public func object(_ key: String) -> [String: Any]? { values[key] as? [String: Any] }
+    /// Whether the key is there with a value other than null.
+    public func has(_ key: String) -> Bool { !(values[key] == nil || values[key] is NSNull) }
+
+    private func value<T>(_ key: String, _ expected: String, _ fallback: T?, _ convert: (Any) -> T?)
+        throws(CheckpointError) -> T
+    {
+        guard let value = values[key], !(value is NSNull) else {
+            if let fallback { return fallback }
+            throw CheckpointError(
+                file: path, item: key, found: "missing", expected: expected, hint: "the file is incomplete")
+        }
+        guard let converted = convert(value) else {
+            throw CheckpointError(
+                file: path, item: key, found: "\(value)", expected: expected, hint: "the file is damaged")
+        }
+        return converted
+    }
+}

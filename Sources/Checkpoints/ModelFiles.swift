@@ -1,0 +1,32 @@
+import Foundation
+
+/// A model on disk, of either kind.
+public enum ModelFiles: Sendable {
+    case huggingFace(HuggingFaceDirectory)
+    case gguf(GGUFFile)
+
+    /// A directory is read as a Hugging Face model, a file as GGUF.
+    public static func open(_ path: String) throws(CheckpointError) -> ModelFiles {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw CheckpointError(
+                file: path, found: "no such file or directory",
+                expected: "a GGUF file or a Hugging Face model directory", hint: "check the path given with --model")
+        }
+        if isDirectory.boolValue { return .huggingFace(try HuggingFaceDirectory(path: path)) }
+        if path.hasSuffix(".safetensors") || path.hasSuffix(".json") {
+            throw CheckpointError(
+                file: path, found: "one file of a model", expected: "the directory that holds it, or a GGUF file",
+                hint: "pass \((path as NSString).deletingLastPathComponent)")
+        }
+        return .gguf(try GGUFFile(path: path))
+    }
+
+    /// The files that the weights and the configuration come from.
+    public var paths: [String] {
+        switch self {
+        case .huggingFace(let directory): [directory.config.path] + directory.weightFiles
+        case .gguf(let file): [file.path]
+        }
+    }
+}

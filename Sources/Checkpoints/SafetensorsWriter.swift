@@ -1,0 +1,84 @@
+import Foundation
+
+/// Writes safetensors files whose bytes depend on their content alone.
+public struct SafetensorsWriter {
+    public struct Tensor {
+        let name: String
+        let type: ElementType
+        let shape: [Int]
+        let write: (FileDescriptorWriter) throws(CheckpointError) -> Void
+    }
+
+    private var tensors: [Tensor] = []
+    /// Sorted by key in the file.
+    public var metadata: [String: String]
+
+    public init(metadata: [String: String] = [:]) { self.metadata = metadata }
+
+    /// Appends a tensor; `parts` are laid end to end and must stay valid until `write`.
+    public mutating func add(_ name: String, shape: [Int], parts: [UnsafeBufferPointer<Float>]) {
+        precondition(parts.reduce(0) { $0 + $1.count } == shape.reduce(1, *), "SafetensorsWriter: \(name)")
+        tensors.append(
+            Tensor(name: name, type: .float32, shape: shape) { writer throws(CheckpointError) in
+                for part in parts { try writer.write(UnsafeRawBufferPointer(part)) }
+            })
+    }
+
+    public mutating func add(_ name: String, floats: [Float], shape: [Int]) {
+        add(name, .float32, floats, shape)
+    }
+
+    public mutating func add(_ name: String, integers: [Int32]) { add(name, .int32, integers, [integers.count]) }
+
+    public mutating func add(_ name: String, doubles: [Double]) { add(name, .float64, doubles, [doubles.count]) }
+
+    private mutating func add<T>(_ name: String, _ type: ElementType, _ values: [T], _ shape: [Int]) {
+        precondition(values.count == shape.reduce(1, *), "SafetensorsWriter: \(name)")
+        tensors.append(
+            Tensor(name: name, type: type, shape: shape) { writer throws(CheckpointError) in
+                try writer.write(values)
+            })
+    }
+
+    /// Writes the file in the order of `add`, atomically.
+    public func write(to path: String) throws(CheckpointError) {
+        var header = "{"
+        if !metadata.isEmpty {
+            let pairs = metadata.sorted { $0.key < $1.key }.map { "\(Self.quote($0.key)):\(Self.quote($0.value))" }
+            header += "\"__metadata__\":{\(pairs.joined(separator: ","))}"
+        }
+        var offset = 0
+        for tensor in tensors {
+            let byteCount = tensor.shape.reduce(1, *) * tensor.type.byteCount
+            let shape = tensor.shape.map(String.init).joined(separator: ",")
+            header += header.count > 1 ? "," : ""
+            header += "\(Self.quote(tensor.name)):{\"dtype\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],"
+            header += "\"data_offsets\":[\(offset),\(offset + byteCount)]}"
+            offset += byteCount
+        }
+        header += "}"
+        // Padded with spaces, so that the data begins at a multiple of 64 bytes.
+        var bytes = Array(header.utf8)
+        bytes += Array(repeating: 0x20, count: (64 - (8 + bytes.count) % 64) % 64)
+        try AtomicFile.write(path) { writer throws(CheckpointError) in
+            let length = (0..<8).map { UInt8(truncatingIfNeeded: bytes.count >> (8 * $0)) }
+            try writer.write(length + bytes)
+            for tensor in tensors { try tensor.write(writer) }
+        }
+    }
+
+    private static func quote(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case _ where scalar.value < 0x20:
+                let hex = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}

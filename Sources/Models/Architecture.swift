@@ -1,0 +1,58 @@
+import Checkpoints
+import Kernels
+
+/// Where one family of models keeps its sizes and weights. Adding a family is one file with a conforming type, and its
+/// line in `Architectures.all`.
+protocol Architecture {
+    /// `model_type` of `config.json`.
+    static var modelType: String { get }
+    /// `general.architecture` of GGUF files.
+    static var ggufName: String { get }
+
+    /// Sizes from `config.json`; refuses what the engine does not compute.
+    static func configuration(_ config: ConfigurationFile) throws(CheckpointError) -> DecoderConfiguration
+    /// Sizes from GGUF metadata; refuses what the engine does not compute.
+    static func configuration(_ metadata: GGUFMetadata) throws(CheckpointError) -> DecoderConfiguration
+    /// Whether GGUF converters permute the rows of q and k inside each head.
+    static var ggufPermutesQueryAndKey: Bool { get }
+}
+
+enum Architectures {
+    static var all: [any Architecture.Type] { [Llama.self] }
+
+    static func named(modelType: String) -> (any Architecture.Type)? { all.first { $0.modelType == modelType } }
+    static func named(gguf: String) -> (any Architecture.Type)? { all.first { $0.ggufName == gguf } }
+}
+
+/// GGUF metadata of one architecture, with typed access that says what is missing.
+struct GGUFMetadata {
+    let file: GGUFFile
+    /// Keys are looked up under this prefix.
+    let architecture: String
+
+    func has(_ key: String) -> Bool { file.metadata["\(architecture).\(key)"] != nil }
+
+    func integer(_ key: String, default fallback: Int? = nil) throws(CheckpointError) -> Int {
+        try value(key, fallback, "a whole number") { $0.integer }
+    }
+
+    func number(_ key: String, default fallback: Double? = nil) throws(CheckpointError) -> Double {
+        try value(key, fallback, "a number") { $0.number }
+    }
+
+    private func value<T>(_ key: String, _ fallback: T?, _ expected: String, _ convert: (GGUFValue) -> T?)
+        throws(CheckpointError) -> T
+    {
+        let full = "\(architecture).\(key)"
+        guard let value = file.metadata[full] else {
+            if let fallback { return fallback }
+            throw CheckpointError(
+                file: file.path, item: full, found: "missing", expected: expected, hint: "the file is incomplete")
+        }
+        guard let converted = convert(value) else {
+            throw CheckpointError(
+                file: file.path, item: full, found: "\(value)", expected: expected, hint: "the file is damaged")
+        }
+        return converted
+    }
+}
