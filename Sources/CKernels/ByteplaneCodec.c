@@ -77,16 +77,30 @@ uint64_t neft_words_checksum(const uint32_t *words, size_t count) {
     return sum;
 }
 
-void neft_bytes_histogram(const uint8_t *bytes, size_t count, uint32_t *histogram) {
-    // Two tables, so that a run of equal bytes does not wait for its own counter.
-    uint32_t second[256] = {0};
+// Two tables, so that a run of equal bytes does not wait for its own counter.
+static void histogram_of(const uint8_t *bytes, size_t count, uint32_t *first, uint32_t *second) {
     size_t i = 0;
     for (; i + 2 <= count; i += 2) {
-        histogram[bytes[i]]++;
+        first[bytes[i]]++;
         second[bytes[i + 1]]++;
     }
-    if (i < count) histogram[bytes[i]]++;
+    if (i < count) first[bytes[i]]++;
+}
+
+size_t neft_sample_histogram(const uint8_t *bytes, size_t count, size_t pieces, size_t pieceBytes,
+                             uint32_t *histogram) {
+    uint32_t second[256] = {0};
+    for (int value = 0; value < 256; value++) histogram[value] = 0;
+    size_t sampled = pieces * pieceBytes;
+    if (count <= sampled) {
+        histogram_of(bytes, count, histogram, second);
+        sampled = count;
+    } else {
+        for (size_t piece = 0; piece < pieces; piece++)
+            histogram_of(bytes + piece * (count - pieceBytes) / (pieces - 1), pieceBytes, histogram, second);
+    }
     for (int value = 0; value < 256; value++) histogram[value] += second[value];
+    return sampled;
 }
 
 #if defined(__x86_64__)

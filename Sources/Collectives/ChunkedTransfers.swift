@@ -16,6 +16,7 @@ final class ChunkedTransfers {
         let chunk: Int
         let isSend: Bool
         var posted = 0
+        var arrived = 0
     }
 
     private unowned let owner: MPICommunicator
@@ -32,9 +33,11 @@ final class ChunkedTransfers {
         window = owner.chunking.inFlight
     }
 
-    func run(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-             receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-             meanwhile: () -> Bool) {
+    func run(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
+        meanwhile: () -> Bool
+    ) {
         copyToSelf(sends: sends, receives: receives)
         // Receives first: a chunk that finds its buffer waiting is not copied twice.
         lanes.removeAll(keepingCapacity: true)
@@ -46,21 +49,20 @@ final class ChunkedTransfers {
         reserveSlots()
 
         // A lane's first chunks are spread over all peers before any gets its second.
-        for slot in 0 ..< window {
+        for slot in 0..<window {
             for lane in lanes.indices { post(lane: lane, slot: lane * window + slot) }
         }
         var open = lanes.count
-        var unfinished = lanes.map { ($0.count + $0.chunk - 1) / $0.chunk }
         var mayWork = true
         var poll = PollPacing()
         while open > 0 {
             let completed = testSome()
-            for index in 0 ..< completed {
+            for index in 0..<completed {
                 let slot = Int(indices[index])
                 let lane = slot / window
                 verify(lane: lane, slot: slot, status: statuses[index])
-                unfinished[lane] -= 1
-                if unfinished[lane] == 0 { open -= 1 }
+                lanes[lane].arrived += Int(postedBytes[slot])
+                if lanes[lane].arrived == lanes[lane].count { open -= 1 }
                 post(lane: lane, slot: slot)
             }
             if completed > 0 {
@@ -73,8 +75,10 @@ final class ChunkedTransfers {
         }
     }
 
-    private func copyToSelf(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-                            receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]) {
+    private func copyToSelf(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]
+    ) {
         var next = receives.startIndex
         for (peer, bytes) in sends where peer == owner.rank {
             while next < receives.endIndex, receives[next].peer != owner.rank { next += 1 }
@@ -131,7 +135,7 @@ final class ChunkedTransfers {
         var completed: Int32 = 0
         let code = MPI_Testsome(Int32(lanes.count * window), &requests, &completed, &indices, &statuses)
         if code == MPI_ERR_IN_STATUS {
-            for index in 0 ..< Int(max(completed, 0)) where statuses[index].MPI_ERROR != MPI_SUCCESS {
+            for index in 0..<Int(max(completed, 0)) where statuses[index].MPI_ERROR != MPI_SUCCESS {
                 let lane = lanes[Int(indices[index]) / window]
                 owner.fail(
                     "transfer \(lane.isSend ? "to" : "from") rank \(lane.peer): "

@@ -24,23 +24,27 @@ public protocol Communicator: AnyObject {
     /// Point-to-point transfers with several peers at once, in chunks so that full-duplex links are filled. Each pair
     /// of ranks must agree on the lengths, and on the order where there are several transfers between them. Empty
     /// buffers are not sent. A transfer to oneself is a copy.
-    func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-                  receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)])
+    func exchange(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)])
 
     /// The same, and instead of idling while transfers are on their way calls `meanwhile`, which does a small piece
     /// of other work (well under a millisecond; no communication) and returns `false` when none is left. It may be
     /// called any number of times, also none: what is left afterwards is the caller's to do.
-    func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-                  receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-                  meanwhile: () -> Bool)
+    func exchange(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
+        meanwhile: () -> Bool)
 }
 
 extension Communicator {
     public var hostName: String { localHostName() }
 
-    public func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-                         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-                         meanwhile: () -> Bool) {
+    public func exchange(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
+        meanwhile: () -> Bool
+    ) {
         exchange(sends: sends, receives: receives)
     }
 

@@ -53,7 +53,7 @@ struct FrameHeader: Equatable {
             throw Fault(found: "a frame of \(words) values", expected: "\(count)")
         }
         let sizes = bytes.loadUnaligned(fromByteOffset: 16, as: SIMD4<UInt32>.self)
-        let total = (0 ..< 4).reduce(0) { $0 + Int(sizes[$1]) }
+        let total = (0..<4).reduce(0) { $0 + Int(sizes[$1]) }
         guard Int(sizes.max()) <= count, total <= bytes.count - byteCount else {
             throw Fault(
                 found: "planes of \(sizes[0]), \(sizes[1]), \(sizes[2]) and \(sizes[3]) bytes",

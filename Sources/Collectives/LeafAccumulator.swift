@@ -8,6 +8,8 @@ public final class LeafAccumulator {
     public let maxLeaves: Int
     /// One partial sum per level below the top: a right half is computed while its left half waits.
     private let pending: [TensorStorage]
+    /// Number of those buffers.
+    var levels: Int { pending.count }
 
     /// - Parameters:
     ///   - count: values per leaf.
@@ -18,7 +20,7 @@ public final class LeafAccumulator {
         self.count = count
         self.maxLeaves = maxLeaves
         let levels = maxLeaves <= 1 ? 0 : Int.bitWidth - (maxLeaves - 1).leadingZeroBitCount
-        pending = (0 ..< levels).map { _ in TensorStorage(count: count) }
+        pending = (0..<levels).map { _ in TensorStorage(count: count) }
     }
 
     /// Writes the sum of the leaves to `result`. Nothing is allocated.
@@ -43,8 +45,8 @@ public final class LeafAccumulator {
     ) throws(Failure) {
         if leaves.count == 1 { return try compute(leaves.lowerBound, result) }
         let middle = LeafTree.middle(of: leaves)
-        try sum(leaves.lowerBound ..< middle, into: result, level: level + 1, compute: compute)
-        try sum(middle ..< leaves.upperBound, into: pending[level].buffer, level: level + 1, compute: compute)
+        try sum(leaves.lowerBound..<middle, into: result, level: level + 1, compute: compute)
+        try sum(middle..<leaves.upperBound, into: pending[level].buffer, level: level + 1, compute: compute)
         guard let target = result.baseAddress else { return }
         addPartialSum(target, pending[level].pointer, count: count)
     }

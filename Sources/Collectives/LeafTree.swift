@@ -21,17 +21,17 @@ public struct LeafTree: Equatable, Sendable {
     public func leaves(of rank: Int) -> Range<Int> {
         precondition(rank >= 0 && rank < size, "LeafTree: no rank \(rank)")
         guard size & (size - 1) == 0 else {
-            return count * rank / size ..< count * (rank + 1) / size
+            return count * rank / size..<count * (rank + 1) / size
         }
-        var leaves = 0 ..< count
-        var ranks = 0 ..< size
+        var leaves = 0..<count
+        var ranks = 0..<size
         while ranks.count > 1 {
             let middle = LeafTree.middle(of: leaves)
             let rankMiddle = LeafTree.middle(of: ranks)
             if rank < rankMiddle {
-                (leaves, ranks) = (leaves.lowerBound ..< middle, ranks.lowerBound ..< rankMiddle)
+                (leaves, ranks) = (leaves.lowerBound..<middle, ranks.lowerBound..<rankMiddle)
             } else {
-                (leaves, ranks) = (middle ..< leaves.upperBound, rankMiddle ..< ranks.upperBound)
+                (leaves, ranks) = (middle..<leaves.upperBound, rankMiddle..<ranks.upperBound)
             }
         }
         return leaves
@@ -49,14 +49,14 @@ public struct LeafTree: Equatable, Sendable {
     /// - Returns: the rank whose place holds the total: the first one with leaves.
     public func sumOverRanks(add: (_ into: Int, _ from: Int) -> Void) -> Int {
         // There is at least one leaf.
-        sumOverRanks(0 ..< size, add: add)!
+        sumOverRanks(0..<size, add: add)!
     }
 
     private func sumOverRanks(_ ranks: Range<Int>, add: (Int, Int) -> Void) -> Int? {
         if ranks.count == 1 { return hasLeaves(ranks.lowerBound) ? ranks.lowerBound : nil }
         let middle = LeafTree.middle(of: ranks)
-        let left = sumOverRanks(ranks.lowerBound ..< middle, add: add)
-        let right = sumOverRanks(middle ..< ranks.upperBound, add: add)
+        let left = sumOverRanks(ranks.lowerBound..<middle, add: add)
+        let right = sumOverRanks(middle..<ranks.upperBound, add: add)
         guard let left, let right else { return left ?? right }
         add(left, right)
         return left

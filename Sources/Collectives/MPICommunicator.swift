@@ -55,7 +55,8 @@ public final class MPICommunicator: Communicator {
 
         var provided: Int32 = 0
         guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) == MPI_SUCCESS else {
-            throw CollectiveError(subject: "MPI_Init_thread on \(localHostName())", found: "MPI could not be initialised")
+            throw CollectiveError(
+                subject: "MPI_Init_thread on \(localHostName())", found: "MPI could not be initialised")
         }
         guard provided >= MPI_THREAD_FUNNELED else {
             throw CollectiveError(
@@ -133,8 +134,8 @@ public final class MPICommunicator: Communicator {
         withUnsafeBytes(of: &length) { own in
             lengths.withUnsafeMutableBytes { all in
                 exchange(
-                    sends: (0 ..< size).map { ($0, own) },
-                    receives: (0 ..< size).map { ($0, .init(rebasing: all[$0 * 8 ..< $0 * 8 + 8])) })
+                    sends: (0..<size).map { ($0, own) },
+                    receives: (0..<size).map { ($0, .init(rebasing: all[$0 * 8..<$0 * 8 + 8])) })
             }
         }
         var flat = [UInt8](repeating: 0, count: Int(lengths.reduce(0, +)))
@@ -143,21 +144,25 @@ public final class MPICommunicator: Communicator {
         bytes.withUnsafeBytes { own in
             flat.withUnsafeMutableBytes { all in
                 exchange(
-                    sends: (0 ..< size).map { ($0, own) },
-                    receives: (0 ..< size).map { ($0, .init(rebasing: all[ends[$0] ..< ends[$0 + 1]])) })
+                    sends: (0..<size).map { ($0, own) },
+                    receives: (0..<size).map { ($0, .init(rebasing: all[ends[$0]..<ends[$0 + 1]])) })
             }
         }
-        return (0 ..< size).map { Array(flat[ends[$0] ..< ends[$0 + 1]]) }
+        return (0..<size).map { Array(flat[ends[$0]..<ends[$0 + 1]]) }
     }
 
-    public func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-                         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]) {
+    public func exchange(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]
+    ) {
         exchange(sends: sends, receives: receives, meanwhile: { false })
     }
 
-    public func exchange(sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
-                         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-                         meanwhile: () -> Bool) {
+    public func exchange(
+        sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
+        receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
+        meanwhile: () -> Bool
+    ) {
         transfers.run(sends: sends, receives: receives, meanwhile: meanwhile)
     }
 

@@ -14,9 +14,9 @@ final class PlaneCodec {
     static let frameValues = 65_536
     /// A plane is coded if a sample of it has less than this entropy, in bits per byte.
     static let codedBelowBits = 7.7
-    /// Sampled bytes per plane: `samplePieces` evenly spread pieces.
-    private static let sampleBytes = 16_384
+    /// What is sampled of a plane: so many pieces of so many bytes.
     private static let samplePieces = 16
+    private static let samplePieceBytes = 256
 
     /// The most bytes of a frame of `count` words.
     static func frameBound(_ count: Int) -> Int {
@@ -29,6 +29,8 @@ final class PlaneCodec {
     /// Four planes of `frameValues` bytes.
     private let planes: UnsafeMutablePointer<UInt8>
     private let histogram: UnsafeMutablePointer<UInt32>
+    /// `n log₂ n` for the counts of a sample.
+    private let countLogs: [Double]
 
     init() {
         guard let compressor = ZSTD_createCCtx(), let decompressor = ZSTD_createDCtx() else {
@@ -38,6 +40,9 @@ final class PlaneCodec {
         self.decompressor = decompressor
         planes = .allocate(capacity: 4 * Self.frameValues)
         histogram = .allocate(capacity: 256)
+        countLogs = (0...Self.samplePieces * Self.samplePieceBytes).map {
+            $0 == 0 ? 0 : Double($0) * log2(Double($0))
+        }
         let settings: [(ZSTD_cParameter, Int32)] = [
             (ZSTD_c_compressionLevel, 1), (ZSTD_c_strategy, Int32(ZSTD_fast.rawValue)), (ZSTD_c_hashLog, 6),
             (ZSTD_c_minMatch, 7), (ZSTD_c_targetLength, 0), (ZSTD_c_contentSizeFlag, 1), (ZSTD_c_checksumFlag, 0),
@@ -60,8 +65,10 @@ final class PlaneCodec {
     ///   - words: `[count]`, at most `frameValues`.
     ///   - output: room for `frameBound(count)` bytes.
     /// - Returns: bytes written.
-    func encode(_ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content,
-                to output: UnsafeMutableRawPointer) -> Int {
+    func encode(
+        _ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content,
+        to output: UnsafeMutableRawPointer
+    ) -> Int {
         precondition(count >= 0 && count <= Self.frameValues, "PlaneCodec: a frame of \(count) words")
         let split = planes
         neft_planes_split(
@@ -69,7 +76,7 @@ final class PlaneCodec {
         var end = FrameHeader.byteCount
         var header = FrameHeader(
             content: content, count: count, planeSizes: .zero, checksum: neft_words_checksum(words, count))
-        for plane in 0 ..< 4 {
+        for plane in 0..<4 {
             let size = storePlane(split + plane * count, count: count, to: output + end)
             header.planeSizes[plane] = UInt32(size)
             end += size
@@ -81,8 +88,10 @@ final class PlaneCodec {
     /// Reads the frame at the start of `bytes`, which must hold `count` words.
     /// - Parameter words: `[count]`, overwritten; of no meaning after an error.
     /// - Returns: bytes read.
-    func decode(_ bytes: UnsafeRawBufferPointer, count: Int, content: FrameHeader.Content,
-                to words: UnsafeMutablePointer<UInt32>, sender: Int) throws(CollectiveError) -> Int {
+    func decode(
+        _ bytes: UnsafeRawBufferPointer, count: Int, content: FrameHeader.Content,
+        to words: UnsafeMutablePointer<UInt32>, sender: Int
+    ) throws(CollectiveError) -> Int {
         func refusal(_ found: String, _ expected: String) -> CollectiveError {
             CollectiveError(
                 subject: "coded message from rank \(sender)", found: found, expected: expected,
@@ -132,22 +141,9 @@ final class PlaneCodec {
     /// Order-0 entropy of a sample, in bits per byte.
     private func sampledEntropy(_ plane: UnsafePointer<UInt8>, count: Int) -> Double {
         guard count > 0 else { return 8 }
-        histogram.update(repeating: 0, count: 256)
-        var sampled = count
-        if count <= Self.sampleBytes {
-            neft_bytes_histogram(plane, count, histogram)
-        } else {
-            let piece = Self.sampleBytes / Self.samplePieces
-            sampled = Self.sampleBytes
-            for index in 0 ..< Self.samplePieces {
-                neft_bytes_histogram(plane + index * (count - piece) / (Self.samplePieces - 1), piece, histogram)
-            }
-        }
-        var bits = 0.0
-        for value in 0 ..< 256 where histogram[value] > 0 {
-            let frequency = Double(histogram[value]) / Double(sampled)
-            bits -= frequency * log2(frequency)
-        }
-        return bits
+        let sampled = neft_sample_histogram(plane, count, Self.samplePieces, Self.samplePieceBytes, histogram)
+        var sum = 0.0
+        for value in 0..<256 { sum += countLogs[Int(histogram[value])] }
+        return (countLogs[sampled] - sum) / Double(sampled)
     }
 }

@@ -7,13 +7,13 @@ extension RowExchange {
     public func norm(_ gradient: UnsafeMutableBufferPointer<Float>) -> Double {
         precondition(gradient.count == count, "norm: \(gradient.count) values, not \(count)")
         guard let base = gradient.baseAddress, count > 0 else { return 0 }
-        let own = options.mode == .allreduce ? 0 ..< slices.blockCount : slices.blocks(of: communicator.rank)
+        let own = options.mode == .allreduce ? 0..<slices.blockCount : slices.blocks(of: communicator.rank)
         for block in own {
             let start = block * SliceLayout.blockValues
             blockSquares[block] = squareSum(base + start, count: min(SliceLayout.blockValues, count - start))
         }
         if options.mode == .sharded { shareBlockSquares() }
-        return treeSum(0 ..< slices.blockCount).squareRoot()
+        return treeSum(0..<slices.blockCount).squareRoot()
     }
 
     private func shareBlockSquares() {
@@ -23,7 +23,7 @@ extension RowExchange {
         let squares = UnsafeMutableRawBufferPointer(blockSquares)
         func bytes(of rank: Int) -> UnsafeMutableRawBufferPointer {
             let blocks = slices.blocks(of: rank)
-            return .init(rebasing: squares[blocks.lowerBound * 8 ..< blocks.upperBound * 8])
+            return .init(rebasing: squares[blocks.lowerBound * 8..<blocks.upperBound * 8])
         }
         let own = UnsafeRawBufferPointer(bytes(of: communicator.rank))
         for peer in peers {
@@ -41,7 +41,7 @@ extension RowExchange {
     private func treeSum(_ blocks: Range<Int>) -> Double {
         if blocks.count == 1 { return blockSquares[blocks.lowerBound] }
         let middle = LeafTree.middle(of: blocks)
-        return treeSum(blocks.lowerBound ..< middle) + treeSum(middle ..< blocks.upperBound)
+        return treeSum(blocks.lowerBound..<middle) + treeSum(middle..<blocks.upperBound)
     }
 }
 

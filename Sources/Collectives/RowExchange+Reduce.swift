@@ -48,8 +48,10 @@ extension RowExchange {
     }
 
     /// Sums one frame of the own slice over all ranks into `target`, which holds the own partial sum.
-    private func sumFrame(_ values: Range<Int>, round: Int, piece: Int, into target: UnsafeMutablePointer<Float>,
-                          order: SumOrder) throws(CollectiveError) {
+    private func sumFrame(
+        _ values: Range<Int>, round: Int, piece: Int, into target: UnsafeMutablePointer<Float>,
+        order: SumOrder
+    ) throws(CollectiveError) {
         partials[communicator.rank] = target
         for (peerIndex, peer) in peers.enumerated() where order.hasLeaves[peer] {
             partials[peer] =

@@ -13,7 +13,7 @@ extension RowExchange {
     func outgoing(_ route: Route, _ round: Int, _ peerIndex: Int) -> Range<Int> {
         switch route {
         case .toOwners(let order):
-            order.hasLeaves[communicator.rank] ? part(round, of: peers[peerIndex]) : 0 ..< 0
+            order.hasLeaves[communicator.rank] ? part(round, of: peers[peerIndex]) : 0..<0
         case .toAll: part(round, of: communicator.rank)
         }
     }
@@ -22,7 +22,7 @@ extension RowExchange {
     func incoming(_ route: Route, _ round: Int, _ peerIndex: Int) -> Range<Int> {
         switch route {
         case .toOwners(let order):
-            order.hasLeaves[peers[peerIndex]] ? part(round, of: communicator.rank) : 0 ..< 0
+            order.hasLeaves[peers[peerIndex]] ? part(round, of: communicator.rank) : 0..<0
         case .toAll: part(round, of: peers[peerIndex])
         }
     }
@@ -57,7 +57,7 @@ extension RowExchange {
             var piece = 0
             while encodePiece(0, piece) { piece += 1 }
         }
-        for round in 0 ..< rounds {
+        for round in 0..<rounds {
             var failure: CollectiveError?
             var mayConsume = round > 0
             var consumed = 0
@@ -113,10 +113,10 @@ extension RowExchange {
                     let index = messageIndex(round, peerIndex)
                     if !outgoing(route, round, peerIndex).isEmpty {
                         let source = route.sharesMessage ? messageIndex(round, 0) : index
-                        sends.append((peer, .init(rebasing: sizes[source * width ..< (source + 1) * width])))
+                        sends.append((peer, .init(rebasing: sizes[source * width..<(source + 1) * width])))
                     }
                     if !incoming(route, round, peerIndex).isEmpty {
-                        receives.append((peer, .init(rebasing: expected[index * width ..< (index + 1) * width])))
+                        receives.append((peer, .init(rebasing: expected[index * width..<(index + 1) * width])))
                     }
                 }
                 communicator.exchange(sends: sends, receives: receives)
@@ -167,7 +167,8 @@ extension RowExchange {
 
     /// Decodes the next frame of a peer's message into its place in `frames`.
     func decodeFrame(round: Int, peerIndex: Int, count: Int, content: FrameHeader.Content)
-        throws(CollectiveError) -> UnsafeMutablePointer<Float> {
+        throws(CollectiveError) -> UnsafeMutablePointer<Float>
+    {
         let index = messageIndex(round, peerIndex)
         let done = decodedBytes[index]
         let target = frames.pointer + peerIndex * PlaneCodec.frameValues

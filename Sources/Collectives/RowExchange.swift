@@ -66,8 +66,8 @@ public final class RowExchange {
         self.count = count
         self.options = options
         self.slices = slices
-        owned = options.mode == .sharded ? slices.range(of: rank) : 0 ..< count
-        peers = (1 ..< max(size, 1)).map { (rank + $0) % size }
+        owned = options.mode == .sharded ? slices.range(of: rank) : 0..<count
+        peers = (1..<max(size, 1)).map { (rank + $0) % size }
 
         let frame = PlaneCodec.frameValues
         let longest = (slices.longestSlice + frame - 1) / frame
@@ -115,7 +115,7 @@ public final class RowExchange {
     /// Frame `index` of a part; empty past its end.
     func frame(_ index: Int, of part: Range<Int>) -> Range<Int> {
         let start = min(part.lowerBound + index * PlaneCodec.frameValues, part.upperBound)
-        return start ..< min(start + PlaneCodec.frameValues, part.upperBound)
+        return start..<min(start + PlaneCodec.frameValues, part.upperBound)
     }
 
     var framesPerRound: Int { roundValues / PlaneCodec.frameValues }
@@ -137,7 +137,7 @@ struct SumOrder {
 
     init(_ tree: LeafTree) {
         leafCount = tree.count
-        hasLeaves = (0 ..< tree.size).map(tree.hasLeaves)
+        hasLeaves = (0..<tree.size).map(tree.hasLeaves)
         var additions: [(into: Int, from: Int)] = []
         total = tree.sumOverRanks { additions.append((into: $0, from: $1)) }
         self.additions = additions

@@ -1,5 +1,5 @@
-import Testing
 import TestSupport
+import Testing
 
 /// Runs `parallel-checks` under `mpirun`: what holds on one host with more ranks than cores.
 @Suite(.serialized) struct ParallelTests {

@@ -54,7 +54,12 @@ public enum ProcessRunner {
                 timedOut = true
                 killAt = clock.now + .seconds(3)
             }
-            try await Task.sleep(for: .milliseconds(10))
+            do {
+                try await Task.sleep(for: .milliseconds(10))
+            } catch {
+                kill(process.processIdentifier, SIGKILL)
+                throw error
+            }
         }
         process.waitUntilExit()
         let seconds = (clock.now - start) / .seconds(1)

@@ -24,7 +24,9 @@ void neft_delta_decode(const uint32_t *delta, const uint32_t *base, uint32_t *ou
 /// A checksum of `count` words that depends on every bit and its place. Any change within one word changes it.
 uint64_t neft_words_checksum(const uint32_t *words, size_t count);
 
-/// Adds the bytes to a histogram of 256 counters.
-void neft_bytes_histogram(const uint8_t *bytes, size_t count, uint32_t *histogram);
+/// Counts byte values in a sample: `pieces` (at least 2) evenly spread pieces of `pieceBytes`, or all bytes where there
+/// are no more. Overwrites the 256 counters; returns the number of bytes counted.
+size_t neft_sample_histogram(const uint8_t *bytes, size_t count, size_t pieces, size_t pieceBytes,
+                             uint32_t *histogram);
 
 #endif

@@ -20,16 +20,16 @@ func localSum(_ tree: LeafTree, rank: Int, count: Int, seed: Int) -> [Float] {
 
 /// The sum of a step's leaves by definition: of the whole tree with a power of two of ranks, else of the ranks' ranges.
 func expectedSum(_ tree: LeafTree, count: Int, seed: Int) -> [Float] {
-    let leaves = (0 ..< tree.count).map { leafGradient($0, count: count, seed: seed) }
+    let leaves = (0..<tree.count).map { leafGradient($0, count: count, seed: seed) }
     if tree.size & (tree.size - 1) == 0 { return naiveSum(leaves)! }
-    return naiveRankSum((0 ..< tree.size).map { naiveSum(Array(leaves[tree.leaves(of: $0)])) })!
+    return naiveRankSum((0..<tree.size).map { naiveSum(Array(leaves[tree.leaves(of: $0)])) })!
 }
 
 /// Every option, number of leaves and a set of lengths: the sums are those of the definition, bit for bit.
 func checkReduce(_ communicator: MPICommunicator) throws {
     let (rank, size) = (communicator.rank, communicator.size)
     // One value, a few blocks, more ranks than blocks, several frames per slice, several rounds.
-    for (count, leafCounts) in [(1, [1, 2, 9]), (3 * 4_096 + 5, Array(1 ... 9)), (700_001, [1, 3, 8])] {
+    for (count, leafCounts) in [(1, [1, 2, 9]), (3 * 4_096 + 5, Array(1...9)), (700_001, [1, 3, 8])] {
         for leafCount in leafCounts {
             let tree = LeafTree(count: leafCount, size: size)
             let expected = expectedSum(tree, count: count, seed: leafCount)
@@ -48,7 +48,8 @@ func checkReduce(_ communicator: MPICommunicator) throws {
                 let difference = firstDifference(gradient[owned], expected[owned])
                 try require(
                     difference == nil,
-                    "\(options), \(count) values, \(leafCount) leaves: value \(difference ?? 0) of \(owned) has other bits")
+                    "\(options), \(count) values, \(leafCount) leaves: value \(difference ?? 0) of \(owned) has other bits"
+                )
             }
             try require(norms.count == 1, "one norm for all options, \(count) values, \(leafCount) leaves")
             // And the same as on one rank, within the rounding of a plain sum.
@@ -71,14 +72,14 @@ func oldAndNewWeights(count: Int, round: Int) -> (old: [Float], new: [Float]) {
     ]
     var old: [Float] = []
     var new: [Float] = []
-    for index in 0 ..< count {
+    for index in 0..<count {
         let value = stream.gradient() * 1_000
         if index % 53 == 0 {
-            old.append(Float(bitPattern: special[Int.random(in: 0 ..< special.count, using: &stream)]))
-            new.append(Float(bitPattern: special[Int.random(in: 0 ..< special.count, using: &stream)]))
+            old.append(Float(bitPattern: special[Int.random(in: 0..<special.count, using: &stream)]))
+            new.append(Float(bitPattern: special[Int.random(in: 0..<special.count, using: &stream)]))
         } else {
             old.append(value)
-            new.append(index % 7 == 0 ? value : value + value * 1e-3 * Float.random(in: -1 ... 1, using: &stream))
+            new.append(index % 7 == 0 ? value : value + value * 1e-3 * Float.random(in: -1...1, using: &stream))
         }
     }
     return (old, new)
@@ -108,7 +109,8 @@ func checkShare(_ communicator: MPICommunicator) throws {
                         })
                 }
             }
-            try require(firstDifference(weights, new) == nil, "\(options), \(count) values: all weights are the new ones")
+            try require(
+                firstDifference(weights, new) == nil, "\(options), \(count) values: all weights are the new ones")
             try require(writes.allSatisfy { $0 == 1 }, "\(options), \(count) values: each value is written once")
         }
     }
@@ -120,16 +122,16 @@ func checkSteps(_ communicator: MPICommunicator) throws {
     let count = 300_000
     let (leafCount, steps) = (8, 4)
     let tree = LeafTree(count: leafCount, size: communicator.size)
-    let start = (0 ..< count).map { Float($0 % 1_000) * 1e-4 + 0.01 }
+    let start = (0..<count).map { Float($0 % 1_000) * 1e-4 + 0.01 }
     var expected = start
-    for step in 0 ..< steps {
+    for step in 0..<steps {
         let sum = expectedSum(tree, count: count, seed: step)
         for index in expected.indices { expected[index] -= 0.5 * sum[index] }
     }
     for options in allOptions {
         let exchange = RowExchange(communicator: communicator, count: count, options: options)
         var weights = start
-        for step in 0 ..< steps {
+        for step in 0..<steps {
             var gradient = localSum(tree, rank: communicator.rank, count: count, seed: step)
             try gradient.withUnsafeMutableBufferPointer { try exchange.reduce($0, leafCount: leafCount) }
             let new = exchange.owned.map { weights[$0] - 0.5 * gradient[$0] }
@@ -138,7 +140,9 @@ func checkSteps(_ communicator: MPICommunicator) throws {
                     try exchange.share(
                         new,
                         read: { range, into in for index in range { into[index - range.lowerBound] = weights[index] } },
-                        write: { range, values in for index in range { weights[index] = values[index - range.lowerBound] } })
+                        write: { range, values in
+                            for index in range { weights[index] = values[index - range.lowerBound] }
+                        })
                 }
             }
         }
@@ -148,7 +152,8 @@ func checkSteps(_ communicator: MPICommunicator) throws {
         // Reduce-scatter, then all-gather of weights or of sums: (P - 1) / P of the buffer each.
         let plain = 2 * steps * (count - exchange.slices.range(of: communicator.rank).count) * 4
         try require(
-            abs(statistics.rawBytes - plain) <= plain / 10, "\(options): \(statistics.rawBytes) plain bytes, about \(plain)")
+            abs(statistics.rawBytes - plain) <= plain / 10,
+            "\(options): \(statistics.rawBytes) plain bytes, about \(plain)")
         try require(
             isCoded ? statistics.wireBytes < statistics.rawBytes * 9 / 10 : statistics.wireBytes == statistics.rawBytes,
             "\(options): \(statistics.wireBytes) bytes sent of \(statistics.rawBytes)")

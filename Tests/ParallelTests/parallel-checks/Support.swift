@@ -39,7 +39,7 @@ struct Stream: RandomNumberGenerator {
 /// was added as zeros.
 func leafGradient(_ leaf: Int, count: Int, seed: Int) -> [Float] {
     var stream = Stream(seed, leaf, count)
-    return (0 ..< count).map { index in index % 97 == 0 ? -0.0 : stream.gradient() }
+    return (0..<count).map { index in index % 97 == 0 ? -0.0 : stream.gradient() }
 }
 
 func plus(_ left: [Float]?, _ right: [Float]?) -> [Float]? {

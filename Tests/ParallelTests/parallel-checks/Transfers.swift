@@ -3,13 +3,16 @@ import Glibc
 
 func bytes(_ count: Int, seed: Int) -> [UInt8] {
     var stream = Stream(seed, count)
-    return (0 ..< count).map { _ in UInt8(truncatingIfNeeded: stream.next()) }
+    return (0..<count).map { _ in UInt8(truncatingIfNeeded: stream.next()) }
 }
 
 func checkCollectives(_ communicator: MPICommunicator) throws {
     let (rank, size) = (communicator.rank, communicator.size)
     try require(rank >= 0 && rank < size, "rank \(rank) is below \(size)")
-    try require(communicator.localRank == rank && communicator.nodeCount == 1, "all ranks share this host")
+    let hosts = communicator.allGather(Array(communicator.hostName.utf8))
+    try require(communicator.nodeCount == Set(hosts).count, "\(communicator.nodeCount) hosts are \(Set(hosts).count)")
+    let before = hosts[..<rank].count { $0 == hosts[rank] }
+    try require(communicator.localRank == before, "local rank \(communicator.localRank) is \(before)")
     for (index, count) in [0, 1, 4_098, 4_099, 4_100, 50_000].enumerated() {
         let root = index % size
         let sent = bytes(count, seed: 7 + root)
@@ -18,7 +21,9 @@ func checkCollectives(_ communicator: MPICommunicator) throws {
     }
     // Lengths differ, some are 0.
     let all = communicator.allGather(bytes(rank * 7_001, seed: rank))
-    for peer in 0 ..< size { try require(all[peer] == bytes(peer * 7_001, seed: peer), "what was gathered of rank \(peer)") }
+    for peer in 0..<size {
+        try require(all[peer] == bytes(peer * 7_001, seed: peer), "what was gathered of rank \(peer)")
+    }
 
     // No rank leaves the barrier before the last one has come to it.
     communicator.barrier()
@@ -32,18 +37,18 @@ func checkCollectives(_ communicator: MPICommunicator) throws {
 
 func checkExchange(_ communicator: MPICommunicator) throws {
     let (rank, size) = (communicator.rank, communicator.size)
-    for round in 0 ..< 20 {
+    for round in 0..<20 {
         /// The length of the `index`-th message from one rank to another; a third are empty.
         func length(_ from: Int, _ to: Int, _ index: Int) -> Int {
             var stream = Stream(round, from, to, index)
-            let kind = Int.random(in: 0 ..< 3, using: &stream)
-            return kind == 0 ? 0 : Int.random(in: 1 ... (kind == 1 ? 100 : 200_000), using: &stream)
+            let kind = Int.random(in: 0..<3, using: &stream)
+            return kind == 0 ? 0 : Int.random(in: 1...(kind == 1 ? 100 : 200_000), using: &stream)
         }
         func message(_ from: Int, _ to: Int, _ index: Int) -> [UInt8] {
             bytes(length(from, to, index), seed: from * 100 + to * 10 + index)
         }
         // Two messages for every rank, oneself included, of which the order must hold.
-        let pairs = (0 ..< size).flatMap { peer in [(peer, 0), (peer, 1)] }
+        let pairs = (0..<size).flatMap { peer in [(peer, 0), (peer, 1)] }
         let out = pairs.map { peer, index in
             let message = message(rank, peer, index)
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: message.count, alignment: 1)
@@ -60,7 +65,8 @@ func checkExchange(_ communicator: MPICommunicator) throws {
             return pieces < 5
         }
         for ((peer, index), got) in zip(pairs, into) {
-            try require(Array(got.bytes) == message(peer, rank, index), "message \(index) from rank \(peer), round \(round)")
+            try require(
+                Array(got.bytes) == message(peer, rank, index), "message \(index) from rank \(peer), round \(round)")
         }
         try require(pieces <= 5, "no work is asked for after there is none left")
         for buffer in out { buffer.bytes.deallocate() }
@@ -75,15 +81,15 @@ func checkLargeTransfer(_ communicator: MPICommunicator) throws {
     func pattern(_ rank: Int, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index &* 31 &+ index >> 11 &+ rank) }
     let out = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
     let into = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
-    for index in 0 ..< count { out[index] = pattern(rank, index) }
+    for index in 0..<count { out[index] = pattern(rank, index) }
     communicator.exchange(
         sends: [((rank + 1) % size, UnsafeRawBufferPointer(out))], receives: [((rank + size - 1) % size, into)])
     let left = (rank + size - 1) % size
-    for index in 0 ..< count where into[index] != pattern(left, index) {
+    for index in 0..<count where into[index] != pattern(left, index) {
         throw Failure(description: "byte \(index) from rank \(left) is wrong")
     }
     communicator.broadcast(out, root: 1)
-    for index in 0 ..< count where out[index] != pattern(1, index) {
+    for index in 0..<count where out[index] != pattern(1, index) {
         throw Failure(description: "byte \(index) of the broadcast is wrong")
     }
     out.deallocate()
@@ -96,17 +102,19 @@ func checkAgreement(_ communicator: MPICommunicator) throws {
     try communicator.requireAgreement(on: "model.gguf", value: "sha256:aa")
     let odd = communicator.size - 1
     let value = rank == odd ? "sha256:bb" : "sha256:aa"
+    let host = String(decoding: communicator.allGather(Array(communicator.hostName.utf8))[odd], as: UTF8.self)
     let all = communicator.disagreement(on: value)
     try require(
-        all?.map(\.rank) == Array(0 ..< communicator.size) && all?[odd].value == "sha256:bb"
-            && all?[odd].host == communicator.hostName, "every rank's value is told")
+        all?.map(\.rank) == Array(0..<communicator.size) && all?[odd].value == "sha256:bb"
+            && all?[odd].host == host, "every rank's value is told")
     do {
         try communicator.requireAgreement(on: "model.gguf", value: value)
         throw Failure(description: "a disagreement went unnoticed")
     } catch let error as CollectiveError {
         let text = "\(error)"
         try require(
-            text.hasPrefix("model.gguf: rank \(odd) on \(communicator.hostName) has sha256:bb; expected sha256:aa"), text)
+            text.hasPrefix("model.gguf: rank \(odd) on \(host) has sha256:bb; expected sha256:aa"),
+            text)
     }
 }
 
