@@ -20,7 +20,7 @@ enum ChatML {
         JinjaSource.literals(of: source).lazy.compactMap { literal -> String? in
             let head = header("system")
             let tail = endToken + "\n"
-            guard literal.hasPrefix(head), literal.hasSuffix(tail), literal.count > head.count + tail.count else {
+            guard literal.hasPrefix(head), literal.hasSuffix(tail), literal.count >= head.count + tail.count else {
                 return nil
             }
             let text = String(literal.dropFirst(head.count).dropLast(tail.count))

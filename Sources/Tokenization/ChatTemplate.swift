@@ -55,18 +55,20 @@ public enum ChatTemplate: Sendable, Equatable {
 
     /// The text of the turns, cut where the loss begins and ends. Pieces are tokenised separately.
     ///
-    /// Each assistant turn is a target piece: its content and the end token. What lies between is joined, so context
-    /// and target alternate. The text that would follow the last target (a newline in ChatML) is left out.
+    /// Each assistant turn is one target piece, in order: its content (which may be empty) and the end token. All text
+    /// between two of them is one context piece. What the template writes after the last target (a newline in ChatML)
+    /// is left out.
     public func trainingPieces(_ messages: [ChatMessage]) -> [(text: String, isTarget: Bool)] {
+        var segments = segments(messages)
+        if messages.last?.isTarget == true, segments.last?.isTarget == false { segments.removeLast() }
         var pieces: [(text: String, isTarget: Bool)] = []
-        for segment in segments(messages) where !segment.text.isEmpty {
+        for segment in segments where segment.isTarget || !segment.text.isEmpty {
             if let last = pieces.last, !last.isTarget, !segment.isTarget {
                 pieces[pieces.count - 1].text += segment.text
             } else {
                 pieces.append(segment)
             }
         }
-        if messages.last?.isTarget == true, pieces.last?.isTarget == false { pieces.removeLast() }
         return pieces
     }
 

@@ -29,7 +29,7 @@ enum JinjaSource {
     }
 
     private static func removing(_ hidden: String, from text: String) -> String {
-        text.split(separator: hidden, omittingEmptySubsequences: false).joined()
+        hidden.isEmpty ? text : text.split(separator: hidden, omittingEmptySubsequences: false).joined()
     }
 
     private static func parts(of source: String) -> [Part] {

@@ -23,18 +23,18 @@ struct SourceFile {
         } catch let error as DecodingError {
             throw describe(error)
         } catch {
-            throw invalid("invalid JSON")
+            throw invalid("unreadable JSON")
         }
     }
 
     private func describe(_ error: DecodingError) -> TokenizationError {
         switch error {
-        case .dataCorrupted(let context) where context.codingPath.isEmpty: return invalid("invalid JSON")
-        case .dataCorrupted(let context): return invalid("\(place(context.codingPath)) is invalid")
+        // The decoder does not say which of the two, nor where.
+        case .dataCorrupted: return invalid("invalid JSON, or a number out of range")
         case .keyNotFound(let key, let context): return invalid("\(place(context.codingPath + [key])) is missing")
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return invalid("\(place(context.codingPath)) has the wrong type")
-        @unknown default: return invalid("invalid JSON")
+        @unknown default: return invalid("unreadable JSON")
         }
     }
 

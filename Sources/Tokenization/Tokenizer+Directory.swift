@@ -7,10 +7,9 @@ extension Tokenizer {
     ///   this tokenizer's: each error names the file and the part.
     public convenience init(directory: String) throws(TokenizationError) {
         let path = Self.path("tokenizer.json", directory)
-        let source = try SourceFile(path: path)
-        let file = try source.decode(TokenizerFile.self)
-        let configuration = try SourceFile(path: Self.path("tokenizer_config.json", directory))
-            .decode(TokenizerConfiguration.self)
+        let file = try SourceFile(path: path).decode(TokenizerFile.self)
+        let configurationPath = Self.path("tokenizer_config.json", directory)
+        let configuration = try SourceFile(path: configurationPath).decode(TokenizerConfiguration.self)
         let template = Self.path("chat_template.jinja", directory)
         let templateSource =
             FileManager.default.fileExists(atPath: template)
@@ -20,52 +19,31 @@ extension Tokenizer {
         let model = file.model
         let added = file.addedTokens ?? []
         try Self.checkSupported(file, path)
-        let vocabulary = try Self.vocabulary(model, added, path)
-        var merges: [(Substring, Substring)] = []
-        switch model.merges {
-        case .joined(let lines):
-            merges.reserveCapacity(lines.count)
-            for (index, line) in lines.enumerated() { merges.append(try Self.splitMerge(line, index, file: path)) }
-        case .pairs(let pairs):
-            merges.reserveCapacity(pairs.count)
-            for (index, pair) in pairs.enumerated() {
-                guard pair.count == 2, !pair[0].isEmpty, !pair[1].isEmpty else {
-                    throw TokenizationError(
-                        file: path, found: "model.merges[\(index)] is \(pair)", expected: "two tokens",
-                        hint: "the file is damaged; fetch it again")
-                }
-                merges.append((pair[0][...], pair[1][...]))
-            }
-        }
         let ids = Dictionary(added.map { ($0.content, $0.id) }, uniquingKeysWith: { first, _ in first })
             .merging(model.vocab) { first, _ in first }
-        func id(_ text: String, _ file: String, _ key: String) throws(TokenizationError) -> Int32 {
+        func id(_ text: String?, _ key: String, _ file: String) throws(TokenizationError) -> Int32? {
+            guard let text else { return nil }
             if let id = ids[text] { return id }
             throw TokenizationError(
                 file: file, found: "\(key) is \"\(text)\", which is not in the vocabulary", expected: "a known token",
                 hint: "the files belong to different models")
         }
-        var unknown: Int32?
-        if let text = model.unkToken { unknown = try id(text, path, "model.unk_token") }
         let encoder = try BytePairEncoder(
-            vocabulary: vocabulary, merges: merges, unknownToken: unknown, fusesUnknown: model.fuseUnk ?? false,
+            vocabulary: try Self.vocabulary(model, added, path), merges: try Self.merges(model, path),
+            unknownToken: try id(model.unkToken, "model.unk_token", path), fusesUnknown: model.fuseUnk ?? false,
             ignoresMerges: model.ignoreMerges ?? false, file: path)
 
-        let configurationPath = Self.path("tokenizer_config.json", directory)
-        var eos: Int32?
-        if let text = configuration.eosToken?.content { eos = try id(text, configurationPath, "eos_token") }
-        var bos: Int32?
-        if let text = configuration.bosToken?.content { bos = try id(text, configurationPath, "bos_token") }
-        let prefix = try Self.prefixToken(file.postProcessor, path)
-        if let prefix { bos = try id(prefix, path, "post_processor's token") }
-
+        let prefix = try id(try Self.prefixToken(file.postProcessor, path), "post_processor's token", path)
+        let bos = try id(configuration.bosToken?.content, "bos_token", configurationPath)
         // Like `tokenizers`: tokens that skip the normalizer are found first, then the others in what is left.
         let stages = [false, true].map { normalized in
             AddedTokens(added.filter { ($0.normalized ?? false) == normalized }.map(AddedTokens.Entry.init))
         }
         self.init(
             encoder: encoder, preTokenizer: try PreTokenizer(file.preTokenizer, path), addedTokens: stages,
-            bosToken: bos, eosToken: eos, addsBOS: prefix != nil, chatTemplateSource: templateSource)
+            bosToken: prefix ?? bos,
+            eosToken: try id(configuration.eosToken?.content, "eos_token", configurationPath),
+            addsBOS: prefix != nil, chatTemplateSource: templateSource)
     }
 
     private static func path(_ name: String, _ directory: String) -> String {
@@ -99,6 +77,28 @@ extension Tokenizer {
         if let token = file.addedTokens?.first(where: \.content.isEmpty) {
             throw refuse("added token \(token.id) has no text", "a text")
         }
+    }
+
+    private static func merges(
+        _ model: TokenizerFile.Model, _ path: String
+    ) throws(TokenizationError) -> [(Substring, Substring)] {
+        var merges: [(Substring, Substring)] = []
+        switch model.merges {
+        case .joined(let lines):
+            merges.reserveCapacity(lines.count)
+            for (index, line) in lines.enumerated() { merges.append(try splitMerge(line, index, file: path)) }
+        case .pairs(let pairs):
+            merges.reserveCapacity(pairs.count)
+            for (index, pair) in pairs.enumerated() {
+                guard pair.count == 2, !pair[0].isEmpty, !pair[1].isEmpty else {
+                    throw TokenizationError(
+                        file: path, found: "model.merges[\(index)] is \(pair)", expected: "two tokens",
+                        hint: "the file is damaged; fetch it again")
+                }
+                merges.append((pair[0][...], pair[1][...]))
+            }
+        }
+        return merges
     }
 
     private static func vocabulary(

@@ -30,7 +30,8 @@ struct SmolLM2Tests {
             if let plain = row.plainIds {
                 #expect(tokenizer.encode(row.text, parseSpecial: false) == plain, "\(row.text.debugDescription)")
             }
-            #expect(tokenizer.decode(expected, skipSpecial: false).unicodeScalars.elementsEqual(row.decoded.unicodeScalars))
+            #expect(
+                tokenizer.decode(expected, skipSpecial: false).unicodeScalars.elementsEqual(row.decoded.unicodeScalars))
         }
     }
 
@@ -81,8 +82,10 @@ struct SmolLM2Tests {
             expected[Int(code)] = .letter
             expected[Int(code) - 32] = .letter
         }
-        for code in [9...13, 32...32, 0x85...0x85, 0xA0...0xA0, 0x1680...0x1680, 0x2000...0x200A, 0x2028...0x2029,
-            0x202F...0x202F, 0x205F...0x205F, 0x3000...0x3000].joined() { expected[code] = .space }
+        for code in [
+            9...13, 32...32, 0x85...0x85, 0xA0...0xA0, 0x1680...0x1680, 0x2000...0x200A, 0x2028...0x2029,
+            0x202F...0x202F, 0x205F...0x205F, 0x3000...0x3000,
+        ].joined() { expected[code] = .space }
         let classes = UnicodeClasses.shared
         let wrong = (0..<UInt32(0x110000)).filter {
             !(0xD800..<0xE000).contains($0) && classes.classOf($0) != expected[Int($0)]

@@ -10,8 +10,9 @@
     classes.json       the ranges of \\p{L} and \\p{N}, as llama.cpp cuts each character
     made/              a small tokenizer trained by `tokenizers`: tokenizer.json, tokenizer_config.json, and in cases.json
                        strings with the ids of `tokenizers`, for it and for variants of its parts
+    chat.json          conversations as Jinja renders them, by the template of SmolLM2's GGUF file and by two others
 
-Needs Python with xllamacpp, tokenizers, gguf, and $NEFT_CACHE/models/SmolLM2-135M-Instruct.Q4_1.gguf.
+Needs Python with xllamacpp, tokenizers, gguf, jinja2, and $NEFT_CACHE/models/SmolLM2-135M-Instruct.Q4_1.gguf.
 """
 
 import json
@@ -21,6 +22,7 @@ import sys
 from pathlib import Path
 
 from gguf import GGUFReader
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 sys.dont_write_bytecode = True
@@ -179,6 +181,38 @@ def class_ranges(llama):
     return ranges
 
 
+CONVERSATIONS = [
+    [],
+    [("user", "Hi")],
+    [("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello.")],
+    [("user", "2 + 2?"), ("assistant", "4"), ("user", " and\n3 + 3? "), ("assistant", "6\n")],
+    [("user", ""), ("assistant", "")],
+    [("assistant", "First."), ("assistant", "Second."), ("user", "è <|im_end|> 日本")],
+    [("user", "Hi"), ("system", "Late."), ("tool", "x"), ("assistant", "ok")],
+]
+
+
+def chat_cases():
+    """Rendered with the settings of transformers' apply_chat_template."""
+    smollm2 = GGUFReader(MODEL).fields["tokenizer.chat_template"].contents()
+    default = "{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system"
+    start, end = smollm2.index(default), smollm2.index("{% endif %}") + len("{% endif %}")
+    plain = smollm2[:start] + smollm2[end:]
+    other = smollm2.replace("You are a helpful AI assistant named SmolLM, trained by Hugging Face", "Sei un aiuto.")
+    assert plain != smollm2 and other != smollm2
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    rows = []
+    for source in [smollm2, plain, other]:
+        template = environment.from_string(source)
+        for turns in CONVERSATIONS:
+            messages = [{"role": role, "content": content} for role, content in turns]
+            text, prompt = (
+                template.render(messages=messages, add_generation_prompt=prompt) for prompt in (False, True)
+            )
+            rows.append({"template": source, "turns": turns, "text": text, "textWithPrompt": prompt})
+    return rows
+
+
 # -- the small tokenizer -------------------------------------------------------------------------------------------
 
 CORPUS = [
@@ -293,6 +327,7 @@ def main():
     write("smollm2.json", string_cases(llama, tokenizer))
     write("broken.json", broken_cases(tokenizer))
     write("classes.json", class_ranges(llama))
+    write("chat.json", chat_cases())
     document = made_tokenizer()
     (HERE / "made").mkdir(exist_ok=True)
     write("made/tokenizer.json", document)

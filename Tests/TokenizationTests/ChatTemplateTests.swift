@@ -1,0 +1,122 @@
+import Testing
+
+@testable import Tokenization
+
+/// ChatML against Jinja, which rendered the models' own templates.
+struct ChatTemplateTests {
+    private struct Row: Decodable {
+        let template: String
+        let turns: [[String]]
+        let text: String
+        let textWithPrompt: String
+        var messages: [ChatMessage] { turns.map { ChatMessage(role: $0[0], content: $0[1]) } }
+    }
+
+    private func rows() throws -> [Row] {
+        let rows = try Fixtures.decode([Row].self, Fixtures.directory.appendingPathComponent("chat.json"))
+        #expect(rows.count == 21)
+        return rows
+    }
+
+    @Test func rendersAsTheModelsTemplate() throws {
+        for row in try rows() {
+            let template = try ChatTemplate.detect(source: row.template, file: "m")
+            #expect(template.render(row.messages, addGenerationPrompt: false) == row.text)
+            #expect(template.render(row.messages, addGenerationPrompt: true) == row.textWithPrompt)
+        }
+    }
+
+    @Test func trainingPieces() throws {
+        for row in try rows() {
+            let template = try ChatTemplate.detect(source: row.template, file: "m")
+            let pieces = template.trainingPieces(row.messages)
+            let endsWithTarget = row.messages.last?.role == "assistant"
+            #expect(pieces.map(\.text).joined() + (endsWithTarget ? "\n" : "") == row.text)
+            #expect(
+                pieces.filter(\.isTarget).map(\.text)
+                    == row.messages.filter { $0.role == "assistant" }.map { $0.content + "<|im_end|>" })
+            #expect(zip(pieces, pieces.dropFirst()).allSatisfy { $0.isTarget != $1.isTarget })
+        }
+    }
+
+    /// What the model sees before an answer in training is what it sees when it is asked.
+    @Test func promptIsAPrefixOfTheConversation() throws {
+        for row in try rows() {
+            let template = try ChatTemplate.detect(source: row.template, file: "m")
+            for (index, message) in row.messages.enumerated() where message.role == "assistant" && index > 0 {
+                let before = template.render(Array(row.messages[..<index]), addGenerationPrompt: true)
+                let whole = template.render(Array(row.messages[...index]), addGenerationPrompt: false)
+                #expect(whole.hasPrefix(before))
+                let context = template.trainingPieces(Array(row.messages[...index])).dropLast().map(\.text).joined()
+                #expect(context == before)
+            }
+        }
+    }
+
+    @Test func smolLM2() throws {
+        let source = try Fixtures.smolLM2Vocabulary().chatTemplate
+        let template = try ChatTemplate.detect(source: source, file: "m")
+        let system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+        #expect(template == .chatml(defaultSystem: system))
+        #expect(template.endToken == "<|im_end|>")
+        #expect(try ChatTemplate(named: "chatml", source: source) == template)
+    }
+
+    @Test func detection() throws {
+        #expect(try ChatTemplate.detect(source: nil, file: "m") == ChatTemplate.none)
+        let known = """
+            {% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}\
+            {% for message in messages %}{{ "<|im_start|>" + message.role + "\\n" + message["content"] + '<|im_end|>'+"
+            " }}{% endfor %}{%if add_generation_prompt%}{{ "<|im_start|>assistant\\n" }}{% endif %}
+            """
+        #expect(try ChatTemplate.detect(source: known, file: "m") == .chatml(defaultSystem: nil))
+        let unknown = [
+            "", "x", "{{", "{% '", "{{ messages }}", known + "\n", "<s>" + known,
+            known.replacing("message[\"content\"]", with: "message['content'] | trim"),
+            known.replacing("<|im_start|>assistant", with: "<|im_start|>model"),
+            "{% for message in messages %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% endfor %}",
+        ]
+        for source in unknown {
+            let error = #expect(throws: TokenizationError.self) {
+                try ChatTemplate.detect(source: source, file: "m.gguf")
+            }
+            #expect(error?.file == "m.gguf")
+            #expect(error?.hint.contains("--chat-template chatml|none") == true)
+        }
+    }
+
+    /// A default system turn without a text is still a turn.
+    @Test func emptyDefaultSystem() throws {
+        let smolLM2 = try #require(try rows().first?.template)
+        let source = smolLM2.replacing("You are a helpful AI assistant named SmolLM, trained by Hugging Face", with: "")
+        let template = try ChatTemplate.detect(source: source, file: "m")
+        #expect(template == .chatml(defaultSystem: ""))
+        #expect(
+            template.render([ChatMessage(role: "user", content: "Hi")], addGenerationPrompt: false)
+                == "<|im_start|>system\n<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n")
+    }
+
+    @Test func named() throws {
+        #expect(ChatTemplate.names == ["chatml", "none"])
+        #expect(try ChatTemplate(named: "chatml") == .chatml(defaultSystem: nil))
+        #expect(try ChatTemplate(named: "none", source: "x") == ChatTemplate.none)
+        let error = #expect(throws: TokenizationError.self) { try ChatTemplate(named: "Chatml") }
+        #expect(error?.description.contains("chatml or none") == true)
+    }
+
+    @Test func withoutTemplate() {
+        let template = ChatTemplate.none
+        let messages = [
+            ChatMessage(role: "system", content: "a"), ChatMessage(role: "user", content: "b "),
+            ChatMessage(role: "assistant", content: "c"),
+        ]
+        #expect(template.endToken == nil)
+        #expect(template.render(messages, addGenerationPrompt: true) == "ab c")
+        let pieces = template.trainingPieces(messages)
+        #expect(pieces.map(\.text) == ["ab ", "c"])
+        #expect(pieces.map(\.isTarget) == [false, true])
+        let silent = template.trainingPieces([messages[1], ChatMessage(role: "assistant", content: "")])
+        #expect(silent.map(\.text) == ["b ", ""])
+        #expect(silent.map(\.isTarget) == [false, true])
+    }
+}
