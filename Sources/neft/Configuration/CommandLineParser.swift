@@ -7,7 +7,7 @@ enum CommandLineParser {
     static func parse(_ arguments: [String]) throws -> any ParsableCommand {
         let (type, depth) = command(of: arguments)
         guard let path = configurationPath(in: arguments) else { return try Neft.parseAsRoot(arguments) }
-        let file = try ConfigurationFile(path: path, options: CommandOptions(of: type))
+        let file = try OptionFile(path: path, options: CommandOptions(of: type))
         var merged = arguments
         merged.insert(contentsOf: file.arguments, at: depth)
         do {
@@ -40,7 +40,7 @@ enum CommandLineParser {
     }
 
     /// The same error with the file's line, if it is about a value that the file gives.
-    private static func locate(_ error: any Error, in file: ConfigurationFile) -> CommandError? {
+    private static func locate(_ error: any Error, in file: OptionFile) -> CommandError? {
         guard !Neft.exitCode(for: error).isSuccess else { return nil }
         let message = Neft.message(for: error)
         for setting in file.settings {

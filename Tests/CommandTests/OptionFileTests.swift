@@ -15,11 +15,11 @@ private struct Sample: ParsableCommand {
     @OptionGroup var common: CommonOptions
 }
 
-struct ConfigurationFileTests {
+struct OptionFileTests {
     private let options = CommandOptions(of: Sample.self)
 
-    private func read(_ text: String) throws(CommandError) -> ConfigurationFile {
-        try ConfigurationFile(text: text, path: "a.yaml", options: options)
+    private func read(_ text: String) throws(CommandError) -> OptionFile {
+        try OptionFile(text: text, path: "a.yaml", options: options)
     }
 
     @Test func namesAreKebabCaseInHelpOrder() {
@@ -60,7 +60,7 @@ struct ConfigurationFileTests {
     }
 
     @Test func missingFileIsRefused() {
-        #expect(throws: CommandError.self) { try ConfigurationFile(path: "/nonexistent/a.yaml", options: options) }
+        #expect(throws: CommandError.self) { try OptionFile(path: "/nonexistent/a.yaml", options: options) }
     }
 
     @Test func resolvedConfigurationRoundTrips() throws {

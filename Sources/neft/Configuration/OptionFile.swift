@@ -2,7 +2,7 @@ import Foundation
 import Yams
 
 /// A YAML file that holds options of a command by their long names: `learning-rate: 1.5e-3`.
-struct ConfigurationFile {
+struct OptionFile {
     struct Setting: Equatable {
         /// Long name without dashes.
         let name: String
