@@ -1,0 +1,17 @@
+/// What is wrong with a profile, a mask, a selection or an adapter.
+public struct NeuronError: Error, CustomStringConvertible, Equatable {
+    /// File, option or step that the error is about.
+    public var subject: String
+    public var found: String
+    public var expected: String
+    public var hint: String
+
+    public init(subject: String, found: String, expected: String, hint: String) {
+        self.subject = subject
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+    }
+
+    public var description: String { "\(subject): \(found); expected \(expected); \(hint)" }
+}

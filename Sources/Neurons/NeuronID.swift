@@ -1,0 +1,35 @@
+import Models
+
+/// One neuron: an output row of one of the seven projections of a block, in Hugging Face row order.
+///
+/// Ordered by layer, projection, row; the order of masks, packed rows and ties.
+public struct NeuronID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public var layer: Int
+    public var projection: Projection
+    public var row: Int
+
+    public init(layer: Int, projection: Projection, row: Int) {
+        self.layer = layer
+        self.projection = projection
+        self.row = row
+    }
+
+    public static func < (a: NeuronID, b: NeuronID) -> Bool {
+        (a.layer, a.projection.rawValue, a.row) < (b.layer, b.projection.rawValue, b.row)
+    }
+
+    public var description: String { "layer \(layer) \(projection.shortName) row \(row)" }
+}
+
+extension LanguageModel {
+    /// The projections in `NeuronID` order: index into `parameters`, layer, projection and number of neurons.
+    public var projections: [(parameter: Int, module: String, layer: Int, projection: Projection, rows: Int)] {
+        parameters.enumerated().compactMap { index, parameter in
+            guard case .projection(let layer, let projection) = parameter.role else { return nil }
+            return (index, parameter.module, layer, projection, parameter.rows)
+        }
+    }
+
+    /// Number of neurons.
+    public var neuronCount: Int { projections.reduce(0) { $0 + $1.rows } }
+}
