@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import Kernels
 import Models
+import Neurons
 import Tokenization
 
 /// A model with its tokenizer and chat template, ready to use.
@@ -43,6 +44,11 @@ struct LoadedModel {
         BaseHash.cached(
             in: cache ?? Self.defaultCache, files: files.paths.map { URL(fileURLWithPath: $0).path },
             configuration: model.canonicalConfiguration, tensors: model.parameters.map(\.tensor))
+    }
+
+    /// Puts what training left in `final/` into the model.
+    func apply(adapter: String, baseHash: String) throws {
+        try RowAdapter.apply(adapter, to: model, baseHash: baseHash)
     }
 
     private static var defaultCache: String {

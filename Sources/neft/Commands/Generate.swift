@@ -14,6 +14,7 @@ struct Generate: SessionCommand {
 
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Model") var template: TemplateOptions
+    @OptionGroup(title: "Model") var adapter: AdapterOptions
     @OptionGroup(title: "Generation") var generation: GenerationOptions
     @OptionGroup(title: "General") var common: CommonOptions
 
@@ -22,10 +23,10 @@ struct Generate: SessionCommand {
 
     func run(in session: Session) throws {
         let threads = session.threads(requested: model.threads)
-        let answer = try session.agree { () throws -> (tokens: [Int32], text: String)? in
-            // One prompt is no work to share.
-            guard session.isRoot else { return nil }
+        // One prompt is no work to share.
+        let answer = try session.onRoot { () throws -> (tokens: [Int32], text: String) in
             let loaded = try LoadedModel(path: model.model, templateName: template.chatTemplate, threads: threads)
+            if let path = adapter.adapter { try loaded.apply(adapter: path, baseHash: loaded.baseHash(cache: model.cache)) }
             let text = loaded.template.render([ChatMessage(role: "user", content: prompt)], addGenerationPrompt: true)
             var tokens = loaded.tokenizer.encode(text)
             if loaded.tokenizer.addsBOS, let bos = loaded.tokenizer.bosToken, tokens.first != bos {

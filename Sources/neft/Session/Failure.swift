@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Collectives
 import Evaluation
+import Neurons
 import Reporting
 import Tokenization
 
@@ -24,7 +25,8 @@ struct Failure: Equatable {
         switch error {
         case let agreed as AgreedFailure: self = agreed.failure
         case let usage as UsageError: self = usage.failure
-        case is CommandError, is CheckpointError, is TokenizationError, is CollectiveError, is EvaluationError, is ReportingError:
+        case is CommandError, is CheckpointError, is TokenizationError, is NeuronError, is CollectiveError,
+            is EvaluationError, is ReportingError:
             self.init(text: "\(error)", exitCode: Self.badInput)
         default: self.init(text: "\(error)", exitCode: Self.fault)
         }

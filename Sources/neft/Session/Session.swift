@@ -15,7 +15,6 @@ final class Session {
     /// - Parameter environment: of the process; says whether a launcher started it.
     init(environment: [String: String]) throws {
         if MPILaunch.isLaunched(environment: environment) {
-            // Without it Open MPI says at length that a fork is dangerous, about nothing that happens here.
             let mpi = try MPICommunicator(onFailure: Console.error)
             self.mpi = mpi
             communicator = mpi
@@ -47,6 +46,11 @@ final class Session {
         let isShared = failures.count == communicator.size && failures.allSatisfy { $0.failure == first.failure }
         let place = isShared ? "" : "rank \(first.rank) on \(first.host): "
         throw AgreedFailure(failure: Failure(text: place + first.failure.text, exitCode: first.failure.exitCode))
+    }
+
+    /// Runs `body` on rank 0 alone while the others wait; they get nil. If it throws, all throw.
+    func onRoot<Result>(_ body: () throws -> Result) throws -> Result? {
+        try agree { isRoot ? try body() : nil }
     }
 
     /// Prints the error, if it is this rank's to print, and ends the process; the whole run if the other ranks do not
