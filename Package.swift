@@ -33,11 +33,11 @@ let package = Package(
         .target(
             name: "Checkpoints",
             dependencies: ["Kernels", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: module),
-        .target(name: "Tokenization", swiftSettings: module),
+        .target(name: "Tokenization", dependencies: ["Checkpoints"], swiftSettings: module),
         .target(name: "Datasets", dependencies: ["Tokenization"], swiftSettings: module),
         .target(name: "Models", dependencies: ["Kernels", "Checkpoints", "Datasets"], swiftSettings: module),
         .target(name: "Neurons", dependencies: ["Models", "Checkpoints"], swiftSettings: module),
-        .target(name: "Collectives", dependencies: ["CMPI", "CZstd", "Kernels"], swiftSettings: module),
+        .target(name: "Collectives", dependencies: ["CMPI", "CZstd", "CKernels", "Kernels"], swiftSettings: module),
         .target(
             name: "Evaluation", dependencies: ["Models", "Tokenization", "Datasets", "Collectives"],
             swiftSettings: module),
@@ -59,11 +59,18 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Models", "Neurons"], path: "Tests/TestSupport", swiftSettings: module),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: module),
-        .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"], swiftSettings: module),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: module),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"], swiftSettings: module),
         .testTarget(name: "NeuronsTests", dependencies: ["Neurons", "TestSupport"], swiftSettings: module),
-        .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"], swiftSettings: module),
+        .testTarget(
+            name: "CollectivesTests", dependencies: ["Collectives", "CKernels", "TestSupport"], swiftSettings: module),
+        .executableTarget(
+            name: "parallel-checks", dependencies: ["Collectives"], path: "Tests/ParallelTests/parallel-checks",
+            swiftSettings: module),
+        .testTarget(
+            name: "ParallelTests", dependencies: ["TestSupport", "parallel-checks"], path: "Tests/ParallelTests",
+            exclude: ["parallel-checks"], swiftSettings: module),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: module),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: module),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: module),

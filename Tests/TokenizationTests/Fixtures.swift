@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Testing
 
@@ -27,7 +28,7 @@ enum Fixtures {
         let file = cache.appendingPathComponent("models/SmolLM2-135M-Instruct.Q4_1.gguf")
         try #require(
             FileManager.default.fileExists(atPath: file.path), "\(file.path) is missing; download the model first")
-        return try GGUFMetadata(path: file.path).vocabulary
+        return try GGUFVocabulary(GGUFFile(path: file.path))
     }
 
     private static let smolLM2Result = Result { try Tokenizer(gguf: vocabulary.get(), file: "SmolLM2") }
