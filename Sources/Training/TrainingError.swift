@@ -1,0 +1,20 @@
+/// Why a run cannot start or go on.
+///
+/// Every rank throws the same error unless its description says otherwise; see `CollectiveError` for what a rank that
+/// fails alone owes the others.
+public struct TrainingError: Error, Equatable, CustomStringConvertible {
+    /// Where: an option (`--learning-rate`), a step (`step 12`), a file or folder.
+    public let subject: String
+    public let found: String
+    public let expected: String
+    public let hint: String
+
+    public init(subject: String, found: String, expected: String, hint: String) {
+        self.subject = subject
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+    }
+
+    public var description: String { "\(subject): \(found); expected \(expected); \(hint)" }
+}
