@@ -18,7 +18,7 @@ struct LoadedModel {
     init(path: String, templateName: String?, threads: Int) throws {
         files = try ModelFiles.open(path)
         // What is cheap to refuse comes before the weights.
-        tokenizer = try Self.tokenizer(of: files)
+        tokenizer = try Tokenizer.load(files)
         let source = tokenizer.chatTemplateSource
         template =
             if let templateName {
@@ -55,12 +55,5 @@ struct LoadedModel {
         let environment = ProcessInfo.processInfo.environment
         let base = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.cache"
         return base + "/neft"
-    }
-
-    private static func tokenizer(of files: ModelFiles) throws -> Tokenizer {
-        switch files {
-        case .huggingFace(let directory): try Tokenizer(directory: directory.path)
-        case .gguf(let file): try Tokenizer(gguf: GGUFVocabulary(file), file: file.path)
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Testing
+import Training
 
 @testable import neft
 
@@ -15,16 +16,18 @@ struct OptionValueTests {
         #expect(throws: OptionValueError.self) { try Share(text) }
     }
 
-    @Test(arguments: [("5%", 10), ("20", 20), ("0", 0), ("0%", 0), ("100%", 200), ("2.5%", 5), ("1000", 200)])
-    func warmups(text: String, steps: Int) throws {
-        let warmup = try Warmup(text)
-        #expect(warmup.steps(of: 200) == steps)
-        #expect(try Warmup(warmup.description) == warmup)
+    @Test(arguments: [
+        ("5%", Warmup.share(0.05)), ("20", .steps(20)), ("0", .steps(0)), ("0%", .share(0)), ("100%", .share(1)),
+    ])
+    func warmups(text: String, value: Warmup) throws {
+        let warmup = try WarmupOption(text)
+        #expect(warmup.value == value)
+        #expect(warmup.description == text)
     }
 
     @Test(arguments: ["-1", "0.05", "101%", "", "%", "x"])
     func warmupsRefused(text: String) {
-        #expect(throws: OptionValueError.self) { try Warmup(text) }
+        #expect(throws: OptionValueError.self) { try WarmupOption(text) }
     }
 
     @Test func numbers() throws {

@@ -5,6 +5,7 @@ import Evaluation
 import Neurons
 import Reporting
 import Tokenization
+import Training
 
 /// An error as the user sees it: a message and an exit code.
 struct Failure: Equatable {
@@ -26,7 +27,7 @@ struct Failure: Equatable {
         case let agreed as AgreedFailure: self = agreed.failure
         case let usage as UsageError: self = usage.failure
         case is CommandError, is CheckpointError, is TokenizationError, is NeuronError, is CollectiveError,
-            is EvaluationError, is ReportingError:
+            is EvaluationError, is TrainingError, is ReportingError:
             self.init(text: "\(error)", exitCode: Self.badInput)
         default: self.init(text: "\(error)", exitCode: Self.fault)
         }
