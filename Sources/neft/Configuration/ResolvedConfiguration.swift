@@ -26,11 +26,12 @@ struct ResolvedConfiguration {
 
     /// Plain words and numbers as they are, anything else in double quotes with YAML's escapes.
     private static func quoted(_ value: String) -> String {
-        let isPlain = !value.isEmpty && value.unicodeScalars.allSatisfy {
-            $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || "./_+%".unicodeScalars.contains($0))
+        let isPlain = value.first?.isLetter == true || value.first?.isNumber == true || value.first == "/"
+        let isSimple = value.unicodeScalars.allSatisfy {
+            $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || "./_+-%".unicodeScalars.contains($0))
         }
         let isWord = ["null", "yes", "no", "on", "off", "y", "n"].contains(value.lowercased())
-        if isPlain && !isWord { return value }
+        if isPlain && isSimple && !isWord { return value }
         var text = "\""
         for scalar in value.unicodeScalars {
             switch scalar {
