@@ -56,7 +56,9 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: module),
 
-        .target(name: "TestSupport", dependencies: ["Models", "Neurons"], path: "Tests/TestSupport", swiftSettings: module),
+        .target(
+            name: "TestSupport", dependencies: ["Models", "Neurons", "Collectives"], path: "Tests/TestSupport",
+            swiftSettings: module),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: module),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"], swiftSettings: module),
@@ -72,7 +74,7 @@ let package = Package(
             name: "ParallelTests", dependencies: ["TestSupport", "parallel-checks"], path: "Tests/ParallelTests",
             exclude: ["parallel-checks"], swiftSettings: module),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: module),
-        .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: module),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "TestSupport"], swiftSettings: module),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport", "neft"], swiftSettings: module),
     ]

@@ -41,7 +41,9 @@ public enum BaseHash {
     public static func ofFile(_ path: String) throws(CheckpointError) -> String {
         let file = try MappedFile(path: path)
         var hash = SHA256()
-        hash.update(bufferPointer: UnsafeRawBufferPointer(start: file.base, count: file.byteCount))
+        withExtendedLifetime(file) {
+            hash.update(bufferPointer: UnsafeRawBufferPointer(start: file.base, count: file.byteCount))
+        }
         return hash.finalize().hex
     }
 

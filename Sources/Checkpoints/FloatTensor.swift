@@ -26,5 +26,8 @@ public final class FloatTensor: @unchecked Sendable {
     public var rows: Int { shape.count > 1 ? shape[0] : 1 }
     /// Floats per row.
     public var columns: Int { shape.last ?? 1 }
+    /// All floats; valid only as long as this object lives.
     public var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
+    /// A copy of all floats.
+    public var values: [Float] { withExtendedLifetime(self) { Array(buffer) } }
 }

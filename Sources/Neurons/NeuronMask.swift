@@ -9,6 +9,13 @@ public struct NeuronMask: Sendable, Equatable {
         public var projection: Projection
         /// Ascending, never empty.
         public var rows: [Int32]
+
+        public init(name: String, layer: Int, projection: Projection, rows: [Int32]) {
+            self.name = name
+            self.layer = layer
+            self.projection = projection
+            self.rows = rows
+        }
     }
 
     /// In `NeuronID` order; modules without a selected row are left out.

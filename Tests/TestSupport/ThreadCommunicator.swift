@@ -2,19 +2,23 @@ import Collectives
 import Foundation
 
 /// Several ranks as threads of one process, so that code for many ranks runs unchanged in a unit test.
-final class ThreadCommunicator: Communicator {
-    /// What the ranks share: one slot per rank, filled and then read by all.
+public final class ThreadCommunicator: Communicator {
+    /// What the ranks share.
     private final class Hub: @unchecked Sendable {
         let size: Int
         private let condition = NSCondition()
+        /// One slot per rank, filled and then read by all.
         private var slots: [[UInt8]]
         private var arrived = 0
         private var round = 0
         private var gathered: [[UInt8]] = []
+        /// Messages on their way, oldest first, `[from][to]`.
+        private var mail: [[[[UInt8]]]]
 
         init(size: Int) {
             self.size = size
             slots = Array(repeating: [], count: size)
+            mail = Array(repeating: Array(repeating: [], count: size), count: size)
         }
 
         func allGather(_ bytes: [UInt8], rank: Int) -> [[UInt8]] {
@@ -34,10 +38,24 @@ final class ThreadCommunicator: Communicator {
             while round == mine { condition.wait() }
             return gathered
         }
+
+        func send(_ bytes: [UInt8], from: Int, to: Int) {
+            condition.lock()
+            defer { condition.unlock() }
+            mail[from][to].append(bytes)
+            condition.broadcast()
+        }
+
+        func receive(from: Int, to: Int) -> [UInt8] {
+            condition.lock()
+            defer { condition.unlock() }
+            while mail[from][to].isEmpty { condition.wait() }
+            return mail[from][to].removeFirst()
+        }
     }
 
-    let rank: Int
-    var size: Int { hub.size }
+    public let rank: Int
+    public var size: Int { hub.size }
     private let hub: Hub
 
     private init(rank: Int, hub: Hub) {
@@ -45,23 +63,30 @@ final class ThreadCommunicator: Communicator {
         self.hub = hub
     }
 
-    func barrier() { _ = hub.allGather([], rank: rank) }
+    public func barrier() { _ = hub.allGather([], rank: rank) }
 
-    func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) {
-        bytes.copyBytes(from: hub.allGather(Array(bytes), rank: rank)[root])
+    public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) {
+        let all = hub.allGather(Array(bytes), rank: rank)
+        precondition(all[root].count == bytes.count, "broadcast: lengths differ")
+        bytes.copyBytes(from: all[root])
     }
 
-    func allGather(_ bytes: [UInt8]) -> [[UInt8]] { hub.allGather(bytes, rank: rank) }
+    public func allGather(_ bytes: [UInt8]) -> [[UInt8]] { hub.allGather(bytes, rank: rank) }
 
-    func exchange(
+    public func exchange(
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) {
-        fatalError("evaluation exchanges nothing between single ranks")
+        for send in sends where !send.bytes.isEmpty { hub.send(Array(send.bytes), from: rank, to: send.peer) }
+        for receive in receives where !receive.bytes.isEmpty {
+            let bytes = hub.receive(from: receive.peer, to: rank)
+            precondition(bytes.count == receive.bytes.count, "exchange: lengths differ")
+            receive.bytes.copyBytes(from: bytes)
+        }
     }
 
     /// Runs `body` on `size` ranks at once and returns what each gave, by rank.
-    static func run<Result: Sendable>(
+    public static func run<Result: Sendable>(
         size: Int, _ body: @escaping @Sendable (any Communicator) -> Result
     ) -> [Result] {
         let hub = Hub(size: size)
@@ -73,6 +98,7 @@ final class ThreadCommunicator: Communicator {
                 results.set(body(ThreadCommunicator(rank: rank, hub: hub)), at: rank)
                 group.leave()
             }
+            thread.stackSize = 8 << 20
             thread.start()
         }
         group.wait()

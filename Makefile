@@ -1,0 +1,28 @@
+# The commands of the project. `make` alone lists them.
+
+.PHONY: help build quickstart test bench format lint clean
+
+help:  ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+build:  ## build neft in release (.build/release/neft)
+	cluster/install-packages
+	swift build -c release
+
+quickstart:  ## from nothing to a fine-tuned model on two ranks, in about 15 minutes
+	cluster/quickstart
+
+test:  ## install what the tests need and run all of them
+	Tests/run
+
+bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
+	Benchmarks/run
+
+format:  ## format the Swift sources in place
+	swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+lint:  ## check the format of the Swift sources
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+
+clean:  ## remove build folders (downloads and runs stay)
+	rm -rf .build .build-tests

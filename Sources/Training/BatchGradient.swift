@@ -1,0 +1,90 @@
+import Collectives
+import Foundation
+import Kernels
+import Models
+
+/// The gradient of a whole global batch, summed over its micro-batches and over the ranks in the order of one tree.
+///
+/// Holds the packed gradient and ⌈log₂ n⌉ partial sums of its size, where n is this rank's number of micro-batches.
+final class BatchGradient {
+    struct Outcome {
+        /// Mean loss of the batch's target tokens, nats; the same bits on every rank and for any number of ranks.
+        let loss: Double
+        /// This rank's own micro-batches.
+        let computeSeconds: Double
+        /// Exchanging losses and gradients, waiting for slower ranks included.
+        let exchangeSeconds: Double
+    }
+
+    let exchange: RowExchange
+    private let model: any LanguageModel
+    private let trainable: TrainableRows
+    private let communicator: any Communicator
+    private let storage: TensorStorage
+    private let accumulator: LeafAccumulator
+    private var leafLosses: [Double] = []
+
+    /// - Parameter maxMicroBatches: the most that `compute` will be given, over all ranks.
+    init(
+        model: any LanguageModel, trainable: TrainableRows, communicator: any Communicator, options: ExchangeOptions,
+        maxMicroBatches: Int
+    ) {
+        self.model = model
+        self.trainable = trainable
+        self.communicator = communicator
+        exchange = RowExchange(communicator: communicator, count: trainable.count, options: options)
+        storage = TensorStorage(count: trainable.count)
+        let size = communicator.size
+        accumulator = LeafAccumulator(count: trainable.count, maxLeaves: (maxMicroBatches + size - 1) / size)
+    }
+
+    /// `[trainable.count]`; the values in `exchange.owned` are of meaning after `compute`.
+    var gradient: UnsafeMutableBufferPointer<Float> { storage.buffer }
+
+    /// The part of `gradient` that this rank owns.
+    var owned: UnsafeMutableBufferPointer<Float> { .init(rebasing: gradient[exchange.owned]) }
+
+    /// Collective. Overwrites `gradient`.
+    func compute(_ step: TrainingStep) throws(CollectiveError) -> Outcome {
+        let start = ContinuousClock.now
+        let leaves = LeafTree(count: step.microBatchCount, size: communicator.size).leaves(of: communicator.rank)
+        let lossScale = Float(1 / Double(step.targetTokens))
+        leafLosses.removeAll(keepingCapacity: true)
+        accumulator.sum(leaves: leaves, into: gradient) { leaf, into in
+            leafLosses.append(
+                model.forwardBackward(
+                    step.microBatch(leaf), trainable: trainable, lossScale: lossScale, gradient: into))
+        }
+        let computed = ContinuousClock.now
+        let loss = sumOfLosses() / Double(step.targetTokens)
+        try exchange.reduce(gradient, leafCount: step.microBatchCount)
+        return Outcome(
+            loss: loss, computeSeconds: (computed - start).inSeconds,
+            exchangeSeconds: (ContinuousClock.now - computed).inSeconds)
+    }
+
+    /// All leaves' losses in leaf order: ranks hold ascending ranges of leaves.
+    private func sumOfLosses() -> Double {
+        let own = leafLosses.withUnsafeBytes { Array($0) }
+        var sum = 0.0
+        for bytes in communicator.allGather(own) { bytes.forEachDouble { sum += $0 } }
+        return sum
+    }
+}
+
+extension [UInt8] {
+    /// The values whose bytes these are.
+    func forEachDouble(_ body: (Double) -> Void) {
+        let width = MemoryLayout<Double>.size
+        precondition(count % width == 0, "a message of \(count) bytes holds no whole numbers")
+        withUnsafeBytes { raw in
+            for offset in stride(from: 0, to: raw.count, by: width) {
+                body(raw.loadUnaligned(fromByteOffset: offset, as: Double.self))
+            }
+        }
+    }
+}
+
+extension Duration {
+    var inSeconds: Double { self / .seconds(1) }
+}

@@ -1,0 +1,68 @@
+import Checkpoints
+import Foundation
+import Models
+
+/// Writes a whole trained model as a Hugging Face directory: `model.safetensors` in fp32, `config.json`, and the
+/// source's tokenizer files byte for byte.
+public struct ModelDirectoryWriter {
+    private let source: HuggingFaceDirectory
+
+    /// Files copied where the source has them.
+    static let copiedFiles = [
+        "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja",
+    ]
+
+    /// - Throws: if the model did not come from a Hugging Face directory: a GGUF file has no `config.json` to keep.
+    public init(source: ModelFiles) throws(TrainingError) {
+        switch source {
+        case .huggingFace(let directory): self.source = directory
+        case .gguf(let file):
+            throw TrainingError(
+                subject: file.path, found: "a GGUF file, whose configuration cannot be written as config.json",
+                expected: "a Hugging Face directory for --method full or linear",
+                hint: "use --method neft, or the model's Hugging Face directory")
+        }
+    }
+
+    /// Writes the present weights of `model` into an existing folder.
+    public func write(_ model: any LanguageModel, to folder: String) throws {
+        try AtomicFile.write(try configuration(), to: folder + "/config.json")
+        for name in Self.copiedFiles {
+            let file = "\(source.path)/\(name)"
+            guard FileManager.default.fileExists(atPath: file) else { continue }
+            do {
+                try FileManager.default.copyItem(atPath: file, toPath: "\(folder)/\(name)")
+            } catch {
+                throw TrainingError(
+                    subject: "\(folder)/\(name)", found: "cannot be written: \(error.localizedDescription)",
+                    expected: "a copy of \(file)", hint: "check the folder's permissions and the free space")
+            }
+        }
+        // Without "format" transformers refuses the file.
+        var writer = SafetensorsWriter(metadata: ["format": "pt"])
+        for parameter in model.parameters {
+            writer.add(
+                parameter.tensor.name, shape: parameter.tensor.shape,
+                parts: [UnsafeBufferPointer(parameter.tensor.buffer)])
+        }
+        try writer.write(to: folder + "/model.safetensors")
+    }
+
+    /// The source's configuration with the element type of the weights written, under its new and its old name.
+    private func configuration() throws -> String {
+        let path = source.config.path
+        guard let data = FileManager.default.contents(atPath: path),
+            var values = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
+        else {
+            throw TrainingError(
+                subject: path, found: "no JSON object", expected: "the configuration the model was loaded with",
+                hint: "the file was changed or removed during the run")
+        }
+        values["dtype"] = "float32"
+        values["torch_dtype"] = "float32"
+        let text = try JSONSerialization.data(
+            withJSONObject: values, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+        return String(decoding: text, as: UTF8.self) + "\n"
+    }
+}

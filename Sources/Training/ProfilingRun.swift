@@ -1,0 +1,172 @@
+import Collectives
+import Kernels
+import Models
+import Neurons
+
+/// How neurons are scored.
+public enum ProfileMethod: String, CaseIterable, Sendable {
+    /// Σ over batches of Σ over the row of |w · g|, g the gradient of one global batch: forward and backward, no update.
+    case gradient
+    /// How far a full fine-tune turns the row, `1 − cos(w, w′)` (arXiv 2403.11621).
+    case weightShift = "weight-shift"
+    /// Random scores: the control.
+    case random
+
+    /// Global batches used where the user does not say.
+    public var defaultSteps: Int {
+        switch self {
+        case .gradient: 16
+        case .weightShift: 50
+        case .random: 0
+        }
+    }
+}
+
+/// Scores the neurons of a model on data; the passes over the data are shared by the ranks.
+///
+/// Collective. Every rank gets the same profile; with a power of two of ranks, the same bits for any number of them. The
+/// model is left as it was.
+public struct ProfilingRun {
+    public struct Progress: Sendable, Equatable {
+        public var step: Int
+        public var totalSteps: Int
+        /// Mean loss of the step's batch, nats.
+        public var loss: Double
+        /// Tokens of the step's batch, over all ranks.
+        public var tokens: Int
+        public var stepSeconds: Double
+    }
+
+    public let method: ProfileMethod
+    /// Global batches, or steps of the fine-tune; at least 1.
+    public let steps: Int
+    /// Of `weight-shift`: how the model is fine-tuned. `maxSteps` is replaced by `steps`.
+    public var fineTuning: TrainingConfiguration
+    public var exchange: ExchangeOptions
+    /// For `random`, and noted in the profile.
+    public let seed: UInt64
+
+    private let model: any LanguageModel
+    private let baseHash: String
+    private let communicator: any Communicator
+    private let team: WorkerTeam
+
+    /// - Parameters:
+    ///   - learningRate: of `weight-shift`; nil takes the default of full fine-tuning.
+    public init(
+        method: ProfileMethod, steps: Int? = nil, learningRate: Double? = nil, seed: UInt64,
+        exchange: ExchangeOptions = .init(), model: any LanguageModel, baseHash: String,
+        communicator: any Communicator, team: WorkerTeam
+    ) throws(TrainingError) {
+        self.method = method
+        self.steps = steps ?? method.defaultSteps
+        self.seed = seed
+        self.exchange = exchange
+        self.model = model
+        self.baseHash = baseHash
+        self.communicator = communicator
+        self.team = team
+        fineTuning = TrainingConfiguration(method: .full, learningRate: learningRate)
+        fineTuning.exchange = exchange
+        guard method == .random || self.steps >= 1 else {
+            throw TrainingError(
+                subject: "--steps", found: "\(self.steps)", expected: "at least 1",
+                hint: "leave it out for \(method.defaultSteps)")
+        }
+    }
+
+    /// The profile, on every rank.
+    ///
+    /// - Parameter report: called after each step, on every rank.
+    public func run(data: any TrainingData, report: (Progress) throws -> Void = { _ in }) throws -> NeuronProfile {
+        switch method {
+        case .gradient: try gradientProfile(data, report)
+        case .weightShift: try weightShiftProfile(data, report)
+        case .random: NeuronProfile.random(model: model, seed: seed, baseHash: baseHash)
+        }
+    }
+
+    private func profile(_ scores: [Double], steps: Int, _ more: [String: String] = [:]) -> NeuronProfile {
+        var details = more
+        details["steps"] = "\(steps)"
+        details["seed"] = "\(seed)"
+        return NeuronProfile(
+            model: model, scores: scores, method: method.rawValue, baseHash: baseHash, details: details)
+    }
+
+    /// Memory beside the model: the gradient of every projection row and ⌈log₂⌉ of this rank's micro-batches as many
+    /// partial sums of its size, given back at the end.
+    private func gradientProfile(_ data: any TrainingData, _ report: (Progress) throws -> Void) throws -> NeuronProfile {
+        // The same batch again would add the same scores again.
+        let steps = min(steps, data.stepsPerEpoch)
+        let trainable = model.everyNeuron
+        let batch = BatchGradient(
+            model: model, trainable: trainable, communicator: communicator, options: exchange,
+            maxMicroBatches: data.maxMicroBatches)
+        var scores = GradientScores(
+            trainable, parameters: model.parameters, owned: batch.exchange.slices.range(of: communicator.rank))
+        for step in 0..<steps {
+            let start = ContinuousClock.now
+            let plan = data.step(step)
+            let outcome = try batch.compute(plan)
+            if let gradient = batch.gradient.baseAddress { scores.add(gradient, team: team) }
+            try report(
+                Progress(
+                    step: step + 1, totalSteps: steps, loss: outcome.loss, tokens: plan.tokens,
+                    stepSeconds: (ContinuousClock.now - start).inSeconds))
+        }
+        let gathered = scores.gather(over: communicator)
+        guard gathered.allSatisfy(\.isFinite) else {
+            throw TrainingError(
+                subject: "profile", found: "a gradient that is not finite", expected: "finite numbers",
+                hint: "the model's weights or the data are damaged")
+        }
+        return profile(gathered, steps: steps)
+    }
+
+    /// Memory beside the model: a copy of it, and what full fine-tuning takes.
+    private func weightShiftProfile(
+        _ data: any TrainingData, _ report: (Progress) throws -> Void
+    ) throws -> NeuronProfile {
+        let access = PackedRowAccess(model.everyWeight, parameters: model.parameters)
+        let original = TensorStorage(count: access.count)
+        access.gather(0..<access.count, into: original.pointer)
+        defer { access.scatter(original.pointer, to: 0..<access.count) }
+
+        var configuration = fineTuning
+        configuration.maxSteps = steps
+        configuration.epochs = max(1, (steps + data.stepsPerEpoch - 1) / data.stepsPerEpoch)
+        let trainer = try Trainer(
+            model: model, trainable: model.everyWeight, data: data, configuration: configuration,
+            communicator: communicator, team: team)
+        try trainer.run { progress in
+            try report(
+                Progress(
+                    step: progress.step, totalSteps: progress.totalSteps, loss: progress.loss,
+                    tokens: progress.tokens, stepSeconds: progress.stepSeconds))
+        }
+        // Every rank holds the same weights: rank 0 scores for all.
+        var scores = communicator.rank == 0 ? shifts(from: original.pointer) : []
+        let bytes = communicator.broadcast(scores.withUnsafeBytes { Array($0) })
+        scores.removeAll()
+        bytes.forEachDouble { scores.append($0) }
+        return profile(scores, steps: steps, ["learningRate": "\(configuration.learningRate)"])
+    }
+
+    /// - Parameter original: every weight before training, in packed order.
+    private func shifts(from original: UnsafePointer<Float>) -> [Double] {
+        var scores = [Double](repeating: 0, count: model.neuronCount)
+        let entries = model.everyWeight.entries
+        var first = 0
+        for projection in model.projections {
+            let entry = entries[projection.parameter]
+            let (before, after) = (original + entry.offset, model.parameters[entry.parameter].tensor.pointer)
+            for row in 0..<entry.rowCount {
+                let offset = row * entry.columns
+                scores[first + row] = WeightShift.score(before + offset, after + offset, count: entry.columns)
+            }
+            first += entry.rowCount
+        }
+        return scores
+    }
+}

@@ -1,0 +1,90 @@
+import Foundation
+
+/// The folder of a run and what is where in it. Rank 0 alone makes and writes it.
+///
+/// ```
+/// RUN/ config.yaml  manifest.json  metrics.jsonl  neurons.safetensors  final/
+/// ```
+public final class RunFolder {
+    public let path: String
+    public var configurationPath: String { path + "/config.yaml" }
+    public var manifestPath: String { path + "/manifest.json" }
+    public var metricsPath: String { path + "/metrics.jsonl" }
+    public var neuronsPath: String { path + "/neurons.safetensors" }
+    public var finalPath: String { path + "/final" }
+
+    /// Folders that `init` made, outermost first.
+    private let created: [String]
+
+    /// Makes the folder, and those above it that are missing. An empty folder is taken as it is.
+    ///
+    /// - Throws: if there is something at `path` other than an empty folder, or the system refuses.
+    public init(creating path: String) throws(TrainingError) {
+        self.path = path
+        let files = FileManager.default
+        var isFolder: ObjCBool = false
+        if files.fileExists(atPath: path, isDirectory: &isFolder) {
+            guard isFolder.boolValue else { throw Self.error(path, "a file of that name exists") }
+            let content: [String]
+            do { content = try files.contentsOfDirectory(atPath: path) } catch {
+                throw Self.error(path, "cannot be read: \(error.localizedDescription)")
+            }
+            guard content.isEmpty else { throw Self.error(path, "the folder exists and is not empty") }
+            created = []
+            return
+        }
+        var missing: [String] = []
+        var ancestor = URL(fileURLWithPath: path).standardizedFileURL
+        while !files.fileExists(atPath: ancestor.path), ancestor.path != "/" {
+            missing.insert(ancestor.path, at: 0)
+            ancestor.deleteLastPathComponent()
+        }
+        var made: [String] = []
+        for folder in missing {
+            do { try files.createDirectory(atPath: folder, withIntermediateDirectories: false) } catch {
+                for other in made.reversed() { rmdir(other) }
+                throw Self.error(path, "cannot be created: \(error.localizedDescription)")
+            }
+            made.append(folder)
+        }
+        created = made
+    }
+
+    /// Removes what the run has written, and the folders that `init` made if nothing else is in them: for a run that
+    /// fails before its first step.
+    public func discard() {
+        for file in [configurationPath, manifestPath, metricsPath, neuronsPath, finalPath] {
+            try? FileManager.default.removeItem(atPath: file)
+        }
+        for folder in created.reversed() { rmdir(folder) }
+    }
+
+    /// Makes `final/`, whole or not at all: `write` fills a folder aside that is then renamed.
+    public func writeFinal(_ write: (_ folder: String) throws -> Void) throws {
+        let files = FileManager.default
+        let aside = "\(finalPath).writing-\(getpid())"
+        try? files.removeItem(atPath: aside)
+        do {
+            try files.createDirectory(atPath: aside, withIntermediateDirectories: false)
+        } catch {
+            throw Self.error(aside, "cannot be created: \(error.localizedDescription)")
+        }
+        do {
+            try write(aside)
+        } catch {
+            try? files.removeItem(atPath: aside)
+            throw error
+        }
+        guard rename(aside, finalPath) == 0 else {
+            let reason = String(cString: strerror(errno))
+            try? files.removeItem(atPath: aside)
+            throw Self.error(finalPath, "cannot be put in place: \(reason)")
+        }
+    }
+
+    private static func error(_ path: String, _ found: String) -> TrainingError {
+        TrainingError(
+            subject: path, found: found, expected: "a new or empty folder that can be written",
+            hint: "choose another --output, or remove the old one")
+    }
+}

@@ -1,0 +1,122 @@
+import Collectives
+import Kernels
+import Models
+
+/// Trains the chosen rows of a model, data-parallel over the ranks of a communicator.
+///
+/// Every rank holds the whole model and makes one of these with the same arguments. A step computes this rank's
+/// micro-batches, sums their gradients over all ranks, clips by the global norm, applies AdamW to the slice of the rows
+/// that this rank owns, and shares the new weights. With a power of two of ranks, every number of them leaves the same
+/// bits in the model.
+///
+/// Memory beside the model, for N trained values on P ranks: the gradient (4 N bytes), ⌈log₂⌉ of this rank's
+/// micro-batches as many partial sums, the moments of the own slice (8 N / P). Nothing of that size is allocated after
+/// `init`.
+public final class Trainer {
+    public let configuration: TrainingConfiguration
+    public let totalSteps: Int
+    /// Steps done.
+    public private(set) var step = 0
+    public private(set) var summary = TrainingSummary()
+
+    private let data: any TrainingData
+    private let communicator: any Communicator
+    private let schedule: LearningRateSchedule
+    private let batch: BatchGradient
+    private let access: PackedRowAccess
+    private let optimizer: RowOptimizer
+
+    /// - Parameters:
+    ///   - trainable: the rows to train; not empty.
+    ///   - team: threads for the optimizer; may be the model's.
+    /// - Throws: for a configuration that cannot work.
+    public init(
+        model: any LanguageModel, trainable: TrainableRows, data: any TrainingData,
+        configuration: TrainingConfiguration, communicator: any Communicator, team: WorkerTeam
+    ) throws(TrainingError) {
+        try configuration.validate()
+        precondition(trainable.count > 0, "Trainer: nothing to train")
+        self.configuration = configuration
+        self.data = data
+        self.communicator = communicator
+        totalSteps = configuration.totalSteps(stepsPerEpoch: data.stepsPerEpoch)
+        schedule = LearningRateSchedule(
+            shape: configuration.schedule, base: configuration.learningRate, warmup: configuration.warmup,
+            totalSteps: totalSteps)
+        batch = BatchGradient(
+            model: model, trainable: trainable, communicator: communicator, options: configuration.exchange,
+            maxMicroBatches: data.maxMicroBatches)
+        access = PackedRowAccess(trainable, parameters: model.parameters)
+        optimizer = RowOptimizer(
+            access: access, owned: batch.exchange.owned, weightDecay: configuration.weightDecay, team: team)
+    }
+
+    /// Trains to the end. Collective.
+    ///
+    /// - Parameter report: called after each step, on every rank. An error it throws ends the run on this rank alone.
+    /// - Throws: `TrainingError` for a gradient that is not finite, `CollectiveError` for ranks that disagree or a
+    ///   damaged message, and what `report` throws.
+    @discardableResult
+    public func run(report: (TrainingProgress) throws -> Void = { _ in }) throws -> TrainingSummary {
+        try communicator.requireAgreement(on: "training configuration", value: "\(configuration), \(totalSteps) steps")
+        try ReplicaHash.requireAgreement(access, over: communicator, afterStep: step)
+        while step < totalSteps {
+            let progress = try performStep()
+            try report(progress)
+            if step % configuration.replicaCheckInterval == 0 || step == totalSteps {
+                try ReplicaHash.requireAgreement(access, over: communicator, afterStep: step)
+            }
+        }
+        return summary
+    }
+
+    /// One optimizer step. Collective.
+    func performStep() throws -> TrainingProgress {
+        let start = ContinuousClock.now
+        let plan = data.step(step)
+        let outcome = try batch.compute(plan)
+        let reduced = ContinuousClock.now
+        let norm = batch.exchange.norm(batch.gradient)
+        let normed = ContinuousClock.now
+        let rate = schedule.rate(step: step)
+        var exchangeSeconds = outcome.exchangeSeconds + (normed - reduced).inSeconds
+
+        // Norm and loss have the same bits on every rank, so all ranks decide alike.
+        let isSkipped = !(norm.isFinite && outcome.loss.isFinite)
+        if isSkipped {
+            if summary.skippedSteps >= configuration.maxBadSteps { throw notFinite(loss: outcome.loss, norm: norm) }
+        } else {
+            optimizer.update(batch.owned, learningRate: rate, gradientScale: clipScale(norm: norm))
+            let updated = ContinuousClock.now
+            try batch.exchange.share(
+                UnsafeBufferPointer(batch.owned), read: { access.gather($0, into: $1) },
+                write: { access.scatter($1, to: $0) })
+            exchangeSeconds += (ContinuousClock.now - updated).inSeconds
+        }
+        let statistics = batch.exchange.takeStatistics()
+        let progress = TrainingProgress(
+            step: step + 1, totalSteps: totalSteps, epoch: step / data.stepsPerEpoch + 1, loss: outcome.loss,
+            learningRate: rate, gradientNorm: norm, isSkipped: isSkipped, tokens: plan.tokens,
+            targetTokens: plan.targetTokens, stepSeconds: (ContinuousClock.now - start).inSeconds,
+            computeSeconds: outcome.computeSeconds, exchangeSeconds: exchangeSeconds, wireBytes: statistics.wireBytes,
+            rawBytes: statistics.rawBytes)
+        step += 1
+        summary.add(progress)
+        return progress
+    }
+
+    /// What the gradient is multiplied with, as `torch.nn.utils.clip_grad_norm_` has it; at most 1.
+    private func clipScale(norm: Double) -> Float {
+        let scale = configuration.maxGradNorm / (norm + 1e-6)
+        return scale < 1 ? Float(scale) : 1
+    }
+
+    private func notFinite(loss: Double, norm: Double) -> TrainingError {
+        let skipped = summary.skippedSteps
+        return TrainingError(
+            subject: "step \(step + 1)",
+            found: "a gradient that is not finite (norm \(norm), loss \(loss))"
+                + (skipped > 0 ? ", after \(skipped) such steps" : ""),
+            expected: "finite numbers", hint: "lower --learning-rate, or allow --max-bad-steps")
+    }
+}

@@ -1,0 +1,69 @@
+/// What one optimizer step did. Times and bytes are this rank's, the rest is the same on all ranks.
+public struct TrainingProgress: Sendable, Equatable {
+    /// Steps done, this one included.
+    public var step: Int
+    public var totalSteps: Int
+    /// Passes over the data begun, from 1.
+    public var epoch: Int
+    /// Mean loss of the global batch's target tokens before the update, nats.
+    public var loss: Double
+    public var learningRate: Double
+    /// L2 norm of the gradient before clipping.
+    public var gradientNorm: Double
+    /// Whether the gradient was not finite and the weights were left as they are.
+    public var isSkipped: Bool
+    /// Tokens of the global batch, over all ranks, and those of them in the loss.
+    public var tokens: Int
+    public var targetTokens: Int
+    public var stepSeconds: Double
+    /// Forward and backward passes.
+    public var computeSeconds: Double
+    /// Exchanging losses, gradients and weights, waiting for the other ranks included.
+    public var exchangeSeconds: Double
+    /// Bytes this rank sent, and how many they would have been as plain floats.
+    public var wireBytes: Int
+    public var rawBytes: Int
+
+    /// Over all ranks.
+    public var tokensPerSecond: Double { stepSeconds > 0 ? Double(tokens) / stepSeconds : 0 }
+    /// Share of the step spent in the exchange, 0…1.
+    public var exchangeShare: Double { stepSeconds > 0 ? exchangeSeconds / stepSeconds : 0 }
+}
+
+/// What a whole run did. Times and bytes are this rank's, the rest is the same on all ranks.
+public struct TrainingSummary: Sendable, Equatable {
+    public var steps = 0
+    public var skippedSteps = 0
+    /// Mean loss of the last 50 steps, or of all if there are fewer; steps left out do not count. NaN if none is left.
+    public var finalLoss = Double.nan
+    public var tokens = 0
+    public var seconds = 0.0
+    public var computeSeconds = 0.0
+    public var exchangeSeconds = 0.0
+    public var wireBytes = 0
+    public var rawBytes = 0
+    private var lastLosses: [Double] = []
+
+    public init() {}
+
+    /// Over all ranks.
+    public var tokensPerSecond: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
+    public var wireBytesPerStep: Double { steps > 0 ? Double(wireBytes) / Double(steps) : 0 }
+
+    mutating func add(_ progress: TrainingProgress) {
+        steps += 1
+        tokens += progress.tokens
+        seconds += progress.stepSeconds
+        computeSeconds += progress.computeSeconds
+        exchangeSeconds += progress.exchangeSeconds
+        wireBytes += progress.wireBytes
+        rawBytes += progress.rawBytes
+        if progress.isSkipped {
+            skippedSteps += 1
+            return
+        }
+        if lastLosses.count == 50 { lastLosses.removeFirst() }
+        lastLosses.append(progress.loss)
+        finalLoss = lastLosses.reduce(0, +) / Double(lastLosses.count)
+    }
+}
