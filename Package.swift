@@ -44,7 +44,7 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Kernels", "Checkpoints", "Tokenization", "Datasets", "Models", "Neurons", "Collectives",
+                "CKernels", "Kernels", "Checkpoints", "Tokenization", "Datasets", "Models", "Neurons", "Collectives",
                 "Evaluation", "Reporting",
             ], swiftSettings: module),
         .target(name: "Reporting", dependencies: ["Neurons"], swiftSettings: module),

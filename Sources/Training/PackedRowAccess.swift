@@ -60,7 +60,8 @@ public struct PackedRowAccess {
 
     /// Calls `body` with each piece of a packed range and where it is in the model, ascending.
     @inline(__always)
-    func forEachRun(in range: Range<Int>, _ body: (_ part: Range<Int>, _ weights: UnsafeMutablePointer<Float>) -> Void) {
+    func forEachRun(in range: Range<Int>, _ body: (_ part: Range<Int>, _ weights: UnsafeMutablePointer<Float>) -> Void)
+    {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "PackedRowAccess: \(range) of \(count) values")
         guard !range.isEmpty else { return }
         var index = firstRun(endingAfter: range.lowerBound)

@@ -96,7 +96,8 @@ public struct ProfilingRun {
 
     /// Memory beside the model: the gradient of every projection row and ⌈log₂⌉ of this rank's micro-batches as many
     /// partial sums of its size, given back at the end.
-    private func gradientProfile(_ data: any TrainingData, _ report: (Progress) throws -> Void) throws -> NeuronProfile {
+    private func gradientProfile(_ data: any TrainingData, _ report: (Progress) throws -> Void) throws -> NeuronProfile
+    {
         // The same batch again would add the same scores again.
         let steps = min(steps, data.stepsPerEpoch)
         let trainable = model.everyNeuron

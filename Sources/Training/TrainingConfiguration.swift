@@ -57,12 +57,15 @@ public struct TrainingConfiguration: Equatable, Sendable {
             "try \(method.defaultLearningRate)")
         try Self.require(epochs >= 1, "--epochs", "\(epochs)", "at least 1", "leave it out for one pass over the data")
         if let maxSteps {
-            try Self.require(maxSteps >= 1, "--max-steps", "\(maxSteps)", "at least 1", "leave it out to train on all data")
+            try Self.require(
+                maxSteps >= 1, "--max-steps", "\(maxSteps)", "at least 1", "leave it out to train on all data")
         }
         try Self.require(
-            maxGradNorm > 0, "--max-grad-norm", "\(maxGradNorm)", "more than 0", "1.0 is usual; inf switches clipping off")
+            maxGradNorm > 0, "--max-grad-norm", "\(maxGradNorm)", "more than 0",
+            "1.0 is usual; inf switches clipping off")
         try Self.require(
-            weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay)", "0 or more", "0 is usual here")
+            weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay)", "0 or more", "0 is usual here"
+        )
         try Self.require(maxBadSteps >= 0, "--max-bad-steps", "\(maxBadSteps)", "0 or more", "0 stops at the first one")
         switch warmup {
         case .share(let share):

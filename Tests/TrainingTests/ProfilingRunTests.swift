@@ -1,0 +1,247 @@
+import Collectives
+import Foundation
+import Kernels
+import Models
+import Neurons
+import TestSupport
+import Testing
+
+@testable import Training
+
+@Suite struct ProfilingRunTests {
+    private struct Outcome: Sendable {
+        var profile: NeuronProfile?
+        var weightsKept = false
+        var error: String?
+        var progress: [ProfilingRun.Progress] = []
+    }
+
+    private static func profile(
+        _ method: ProfileMethod, steps: Int, communicator: any Communicator, data: ToyData = ToyData(),
+        exchange: ExchangeOptions = .init(), model: Decoder = makeTinyDecoder()
+    ) -> Outcome {
+        var outcome = Outcome()
+        let before = weightBits(model)
+        do {
+            let run = try ProfilingRun(
+                method: method, steps: steps, learningRate: 1e-2, seed: 3, exchange: exchange, model: model,
+                baseHash: "base", communicator: communicator, team: model.team)
+            outcome.profile = try run.run(data: data) { outcome.progress.append($0) }
+        } catch {
+            outcome.error = "\(error)"
+        }
+        outcome.weightsKept = weightBits(model) == before
+        return outcome
+    }
+
+    private func scores(_ profile: NeuronProfile?) -> [UInt64] {
+        (profile?.modules ?? []).flatMap { $0.scores.map(\.bitPattern) }
+    }
+
+    /// The same bits for 1, 2 and 4 ranks; every rank has all scores; the model is left as it was.
+    @Test(arguments: [ProfileMethod.gradient, .weightShift])
+    func bitsDoNotDependOnRanks(method: ProfileMethod) {
+        let alone = Self.profile(method, steps: 3, communicator: LocalCommunicator())
+        #expect(alone.error == nil && alone.weightsKept)
+        #expect(alone.progress.map(\.step) == [1, 2, 3])
+        #expect(scores(alone.profile).count == makeTinyDecoder().neuronCount)
+        #expect(Set(scores(alone.profile)).count > 1_000)
+        for size in [2, 4] {
+            for mode in ExchangeOptions.Mode.allCases {
+                let outcomes = ThreadCommunicator.run(size: size) {
+                    Self.profile(method, steps: 3, communicator: $0, exchange: ExchangeOptions(mode: mode))
+                }
+                for outcome in outcomes {
+                    #expect(outcome.error == nil && outcome.weightsKept)
+                    #expect(outcome.profile == alone.profile, "\(size) ranks, \(mode)")
+                    #expect(scores(outcome.profile) == scores(alone.profile), "\(size) ranks, \(mode)")
+                }
+            }
+        }
+    }
+
+    /// Σ over batches of Σ over the row of |w · g|, with g the gradient of the batch's mean loss.
+    @Test func gradientScoresFollowTheirDefinition() {
+        let data = ToyData()
+        let outcome = Self.profile(.gradient, steps: 2, communicator: LocalCommunicator(), data: data)
+        let model = makeTinyDecoder()
+        let trainable = model.everyNeuron
+        var sums = [Double](repeating: 0, count: model.neuronCount)
+        for step in 0..<2 {
+            let batches = data.microBatches(step)
+            let targets = Double(batches.reduce(0) { $0 + $1.targetCount })
+            var gradient = [Double](repeating: 0, count: trainable.count)
+            for batch in batches {
+                let one = model.gradients(batch, trainable: trainable, lossScale: 1).gradient
+                for i in gradient.indices { gradient[i] += Double(one[i]) / targets }
+            }
+            var neuron = 0
+            for entry in trainable.entries {
+                for row in 0..<entry.rowCount {
+                    for column in 0..<entry.columns {
+                        let index = row * entry.columns + column
+                        let weight = model.parameters[entry.parameter].tensor.pointer[index]
+                        sums[neuron] += abs(Double(weight) * gradient[entry.offset + index])
+                    }
+                    neuron += 1
+                }
+            }
+        }
+        let found = (outcome.profile?.modules ?? []).flatMap { $0.scores.map { Float($0) } }
+        #expect(relativeError(found, sums.map { Float($0) }) < 1e-5)
+        #expect(outcome.profile?.method == "gradient" && outcome.profile?.baseHash == "base")
+    }
+
+    /// A batch is never scored twice, however many steps are asked for.
+    @Test func gradientStopsAfterOnePassOverTheData() {
+        let outcome = Self.profile(.gradient, steps: 50, communicator: LocalCommunicator())
+        #expect(outcome.progress.count == 4)
+        #expect(outcome.profile?.details["steps"] == "4")
+    }
+
+    /// `1 − cos` between the rows before and after the same full fine-tune done by a trainer.
+    @Test func weightShiftComparesWithAFullFineTune() {
+        let outcome = Self.profile(.weightShift, steps: 6, communicator: LocalCommunicator())
+        var configuration = TrainingConfiguration.toy(.full, steps: 6)
+        configuration.epochs = 2
+        let run = ToyRun(configuration, communicator: LocalCommunicator(), trainable: { $0.everyWeight })
+        let model = makeTinyDecoder()
+        var expected: [Double] = []
+        for entry in model.projections {
+            let parameter = model.parameters[entry.parameter]
+            for row in 0..<entry.rows {
+                let values = row * parameter.columns..<(row + 1) * parameter.columns
+                let before = values.map { Double(parameter.tensor.pointer[$0]) }
+                let after = run.weights[entry.parameter][values].map { Double(Float(bitPattern: $0)) }
+                func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+                expected.append(
+                    1 - product(before, after) / (product(before, before) * product(after, after)).squareRoot())
+            }
+        }
+        let found = (outcome.profile?.modules ?? []).flatMap(\.scores)
+        #expect(found.count == expected.count)
+        for (a, b) in zip(found, expected) { #expect(abs(a - b) < 1e-13 + 1e-9 * b) }
+        #expect(found.contains { $0 > 1e-4 })
+    }
+
+    /// Only a few feed-forward neurons can reach the output: they and the rows they feed, and no others, have a score.
+    @Test(arguments: [ProfileMethod.gradient, .weightShift])
+    func findsPlantedNeurons(method: ProfileMethod) throws {
+        let live: Set<Int> = [3, 4, 17, 42, 79]
+        let model = makeTinyDecoder { name, weights in
+            if name.hasSuffix("o_proj.weight") { weights.update(repeating: 0) }
+            if name.hasSuffix("down_proj.weight") {
+                for index in weights.indices where !live.contains(index % 80) { weights[index] = 0 }
+            }
+        }
+        let profile = try #require(
+            Self.profile(method, steps: 2, communicator: LocalCommunicator(), model: model).profile)
+        let gateAndUp = profile.modules.filter { $0.projection == .gate || $0.projection == .up }
+        #expect(gateAndUp.count == 6)
+        switch method {
+        case .gradient:
+            // Attention cannot reach the output, the other neurons neither: their rows have no gradient, or no weight.
+            let expected = profile.modules.flatMap { module in
+                module.scores.indices.filter { row in
+                    switch module.projection {
+                    case .gate, .up: live.contains(row)
+                    case .down: true
+                    default: false
+                    }
+                }.map { NeuronID(layer: module.layer, projection: module.projection, row: $0) }
+            }
+            let mask = try profile.select(share: Double(expected.count) / Double(profile.neuronCount))
+            let found = mask.modules.flatMap { module in
+                module.rows.map { NeuronID(layer: module.layer, projection: module.projection, row: Int($0)) }
+            }
+            #expect(found == expected)
+            #expect(profile.modules.flatMap(\.scores).filter { $0 > 0 }.count == expected.count)
+        default:
+            // Training opens the other neurons' way to the output, so they move too, but later and less.
+            for module in gateAndUp {
+                let planted = live.map { module.scores[$0] }.min()!
+                let others = module.scores.indices.filter { !live.contains($0) }.map { module.scores[$0] }.sorted()
+                #expect(planted > others[others.count / 2])
+            }
+        }
+    }
+
+    @Test func refusesNoSteps() {
+        let outcome = Self.profile(.gradient, steps: 0, communicator: LocalCommunicator())
+        #expect(outcome.error?.hasPrefix("--steps: 0; expected at least 1") == true)
+    }
+
+    @Test func refusesAGradientThatIsNotFinite() {
+        let outcomes = ThreadCommunicator.run(size: 2) { communicator in
+            let model = makeTinyDecoder { name, weights in if name == "model.norm.weight" { weights[0] = .nan } }
+            return Self.profile(.gradient, steps: 1, communicator: communicator, model: model)
+        }
+        for outcome in outcomes { #expect(outcome.error?.hasPrefix("profile: a gradient that is not finite") == true) }
+    }
+
+    @Test func randomScoresComeFromTheSeed() {
+        let one = Self.profile(.random, steps: 0, communicator: LocalCommunicator())
+        #expect(one.profile == NeuronProfile.random(model: makeTinyDecoder(), seed: 3, baseHash: "base"))
+    }
+}
+
+@Suite struct MaskAgreementTests {
+    private static let profile = NeuronProfile.random(model: makeTinyDecoder(), seed: 2, baseHash: "base")
+
+    private static func outcomes(
+        size: Int, _ body: @escaping @Sendable (any Communicator) throws -> NeuronMask
+    ) -> [Result<NeuronMask, TextError>] {
+        ThreadCommunicator.run(size: size) { communicator in
+            Result { try body(communicator) }.mapError { TextError(text: "\($0)") }
+        }
+    }
+
+    private struct TextError: Error { let text: String }
+
+    @Test func everyRankGetsTheMaskOfRankZero() throws {
+        let expected = try Self.profile.select(share: 0.06)
+        for outcome in Self.outcomes(
+            size: 4,
+            { communicator in
+                try MaskAgreement.select(
+                    share: 0.06, scope: .global,
+                    from: communicator.rank == 0
+                        ? Self.profile : NeuronProfile.random(model: makeTinyDecoder(), seed: 9, baseHash: "other"),
+                    over: communicator)
+            })
+        {
+            #expect(try outcome.get() == expected)
+        }
+    }
+
+    @Test func everyRankThrowsWhatRankZeroThrows() {
+        for share in [0, 2, 1e-9] {
+            let outcomes = Self.outcomes(size: 3) {
+                try MaskAgreement.select(share: share, scope: .global, from: Self.profile, over: $0)
+            }
+            #expect(outcomes.count == 3)
+            for outcome in outcomes {
+                guard case .failure(let error) = outcome else {
+                    Issue.record("no error for \(share)")
+                    continue
+                }
+                #expect(error.text.hasPrefix("--top: "), "\(error.text)")
+            }
+        }
+    }
+
+    @Test func namesTheRankWhoseMaskDiffers() throws {
+        let masks = try [0.06, 0.06, 0.07].map { try Self.profile.select(share: $0) }
+        let outcomes = Self.outcomes(size: 3) { communicator in
+            try MaskAgreement.verify(masks[communicator.rank], over: communicator)
+            return masks[0]
+        }
+        for outcome in outcomes {
+            guard case .failure(let error) = outcome else {
+                Issue.record("no error")
+                continue
+            }
+            #expect(error.text.hasPrefix("neuron mask: rank 2 on "), "\(error.text)")
+        }
+    }
+}
