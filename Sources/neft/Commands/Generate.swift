@@ -25,8 +25,8 @@ struct Generate: SessionCommand {
         let threads = session.threads(requested: model.threads)
         // One prompt is no work to share.
         let answer = try session.onRoot { () throws -> (tokens: [Int32], text: String) in
-            let loaded = try LoadedModel(path: model.model, templateName: template.chatTemplate, threads: threads)
-            if let path = adapter.adapter { try loaded.apply(adapter: path, baseHash: loaded.baseHash(cache: model.cache)) }
+            let loaded = try LoadedModel(
+                model, templateName: template.chatTemplate, adapter: adapter.adapter, threads: threads)
             let text = loaded.template.render([ChatMessage(role: "user", content: prompt)], addGenerationPrompt: true)
             var tokens = loaded.tokenizer.encode(text)
             if loaded.tokenizer.addsBOS, let bos = loaded.tokenizer.bosToken, tokens.first != bos {

@@ -15,7 +15,8 @@ struct Select: SessionCommand {
     @Option(help: ArgumentHelp("What neft profile wrote.", valueName: "file"))
     var scores: String
 
-    @OptionGroup(title: "Selection") var selection: SelectionOptions
+    @OptionGroup(title: "Selection") var top: TopOptions
+    @OptionGroup(title: "Selection") var scope: ScopeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
     @OptionGroup(title: "General") var common: CommonOptions
 
@@ -23,7 +24,7 @@ struct Select: SessionCommand {
         let result = try session.onRoot { () throws -> (mask: NeuronMask, of: Int) in
             try output.checkIsFree(isFolder: false)
             let profile = try NeuronProfile.load(scores)
-            let mask = try profile.select(share: try selection.share().fraction, scope: selection.scope ?? .global)
+            let mask = try profile.select(share: try top.share().fraction, scope: scope.scope ?? .global)
             try mask.save(to: output.output)
             return (mask, profile.neuronCount)
         }

@@ -26,6 +26,11 @@ enum OptionValue {
         return value
     }
 
+    static func positiveOrInfinite(_ text: String) throws(OptionValueError) -> Double {
+        guard let value = Double(text), value > 0 else { throw OptionValueError("a number above 0, or inf") }
+        return value
+    }
+
     static func nonNegativeNumber(_ text: String) throws(OptionValueError) -> Double {
         guard let value = Double(text), value >= 0, value.isFinite else {
             throw OptionValueError("a number from 0")

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Neurons
 
-/// Which neurons are taken from a profile.
-struct SelectionOptions: ParsableArguments {
+/// How many neurons are taken.
+struct TopOptions: ParsableArguments {
     /// What `--top` means when it is not given.
     static let defaultTop = "6%"
 
@@ -11,10 +11,13 @@ struct SelectionOptions: ParsableArguments {
         transform: Share.init)
     var top: Share?
 
+    func share() throws -> Share { try top ?? Share(Self.defaultTop) }
+}
+
+/// From which group of neurons they are taken.
+struct ScopeOptions: ParsableArguments {
     @Option(help: "Take the share of the whole model, of each layer or of each projection (default: global).")
     var scope: SelectionScope?
-
-    func share() throws -> Share { try top ?? Share(Self.defaultTop) }
 }
 
 extension SelectionScope: ExpressibleByArgument {}

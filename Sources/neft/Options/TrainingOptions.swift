@@ -18,8 +18,8 @@ struct TrainingOptions: ParsableArguments {
     var warmup: WarmupOption?
 
     @Option(
-        help: ArgumentHelp("Largest norm of a step's gradient; 0 for no limit (default: 1).", valueName: "norm"),
-        transform: OptionValue.nonNegativeNumber)
+        help: ArgumentHelp("Largest norm of a step's gradient; inf for no limit (default: 1).", valueName: "norm"),
+        transform: OptionValue.positiveOrInfinite)
     var maxGradNorm = 1.0
 
     @Option(help: ArgumentHelp("Decoupled weight decay (default: 0).", valueName: "rate"), transform: OptionValue.nonNegativeNumber)
@@ -28,8 +28,8 @@ struct TrainingOptions: ParsableArguments {
 
 /// How long training lasts.
 struct LengthOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Passes over the rows (default: 1).", valueName: "n"), transform: OptionValue.positiveNumber)
-    var epochs = 1.0
+    @Option(help: ArgumentHelp("Passes over the rows (default: 1).", valueName: "n"), transform: OptionValue.positive)
+    var epochs = 1
 
     @Option(help: ArgumentHelp("Stop after this many steps.", valueName: "n"), transform: OptionValue.positive)
     var maxSteps: Int?
