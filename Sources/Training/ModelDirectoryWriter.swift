@@ -49,7 +49,8 @@ public struct ModelDirectoryWriter {
         try writer.write(to: folder + "/model.safetensors")
     }
 
-    /// The source's configuration with the element type of the weights written, under its new and its old name.
+    /// The source's configuration; what has an old and a new name (the element type, the base of the rotary positions)
+    /// under both, because readers of one age silently ignore the other's.
     private func configuration() throws -> String {
         let path = source.config.path
         guard let data = FileManager.default.contents(atPath: path),
@@ -61,6 +62,12 @@ public struct ModelDirectoryWriter {
         }
         values["dtype"] = "float32"
         values["torch_dtype"] = "float32"
+        var rope = values["rope_parameters"] as? [String: Any] ?? ["rope_type": "default"]
+        if let theta = values["rope_theta"] ?? rope["rope_theta"] {
+            rope["rope_theta"] = theta
+            values["rope_theta"] = theta
+            values["rope_parameters"] = rope
+        }
         let text = try JSONSerialization.data(
             withJSONObject: values, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
         return String(decoding: text, as: UTF8.self) + "\n"

@@ -40,12 +40,12 @@ public struct ProfilingRun {
     public let method: ProfileMethod
     /// Global batches, or steps of the fine-tune; at least 1.
     public let steps: Int
-    /// Of `weight-shift`: how the model is fine-tuned. `maxSteps` is replaced by `steps`.
-    public var fineTuning: TrainingConfiguration
-    public var exchange: ExchangeOptions
-    /// For `random`, and noted in the profile.
+    /// Of `random`, and noted in the profile.
     public let seed: UInt64
 
+    /// Of `weight-shift`: how the model is fine-tuned.
+    private let fineTuning: TrainingConfiguration
+    private let exchange: ExchangeOptions
     private let model: any LanguageModel
     private let baseHash: String
     private let communicator: any Communicator
@@ -66,8 +66,10 @@ public struct ProfilingRun {
         self.baseHash = baseHash
         self.communicator = communicator
         self.team = team
-        fineTuning = TrainingConfiguration(method: .full, learningRate: learningRate)
+        var fineTuning = TrainingConfiguration(method: .full, learningRate: learningRate)
         fineTuning.exchange = exchange
+        fineTuning.maxSteps = self.steps
+        self.fineTuning = fineTuning
         guard method == .random || self.steps >= 1 else {
             throw TrainingError(
                 subject: "--steps", found: "\(self.steps)", expected: "at least 1",
@@ -135,7 +137,6 @@ public struct ProfilingRun {
         defer { access.scatter(original.pointer, to: 0..<access.count) }
 
         var configuration = fineTuning
-        configuration.maxSteps = steps
         configuration.epochs = max(1, (steps + data.stepsPerEpoch - 1) / data.stepsPerEpoch)
         let trainer = try Trainer(
             model: model, trainable: model.everyWeight, data: data, configuration: configuration,

@@ -24,6 +24,7 @@ enum ReplicaHash {
         guard communicator.size > 1 else { return }
         let digits = String(compute(access), radix: 16)
         try communicator.requireAgreement(
-            on: "weights after step \(step)", value: String(repeating: "0", count: 16 - digits.count) + digits)
+            on: step == 0 ? "weights before training" : "weights after step \(step)",
+            value: String(repeating: "0", count: 16 - digits.count) + digits)
     }
 }

@@ -21,6 +21,7 @@ public final class RunFolder {
     /// - Throws: if there is something at `path` other than an empty folder, or the system refuses.
     public init(creating path: String) throws(TrainingError) {
         self.path = path
+        guard !path.isEmpty else { throw Self.error("--output", "no path") }
         let files = FileManager.default
         var isFolder: ObjCBool = false
         if files.fileExists(atPath: path, isDirectory: &isFolder) {

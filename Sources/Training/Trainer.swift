@@ -58,8 +58,7 @@ public final class Trainer {
     ///   damaged message, and what `report` throws.
     @discardableResult
     public func run(report: (TrainingProgress) throws -> Void = { _ in }) throws -> TrainingSummary {
-        try communicator.requireAgreement(on: "training configuration", value: "\(configuration), \(totalSteps) steps")
-        try ReplicaHash.requireAgreement(access, over: communicator, afterStep: step)
+        try requireAgreement()
         while step < totalSteps {
             let progress = try performStep()
             try report(progress)
@@ -70,8 +69,16 @@ public final class Trainer {
         return summary
     }
 
-    /// One optimizer step. Collective.
-    func performStep() throws -> TrainingProgress {
+    /// Collective. What the ranks must have in common before they start.
+    private func requireAgreement() throws(CollectiveError) {
+        for (option, value) in configuration.options { try communicator.requireAgreement(on: option, value: value) }
+        try communicator.requireAgreement(on: "number of steps", value: "\(totalSteps)")
+        try communicator.requireAgreement(on: "number of trained values", value: "\(access.count)")
+        try ReplicaHash.requireAgreement(access, over: communicator, afterStep: step)
+    }
+
+    /// One optimizer step. Collective. `run` does all of them; alone it is for measurements.
+    public func performStep() throws -> TrainingProgress {
         let start = ContinuousClock.now
         let plan = data.step(step)
         let outcome = try batch.compute(plan)

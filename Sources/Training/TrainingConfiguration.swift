@@ -50,6 +50,18 @@ public struct TrainingConfiguration: Equatable, Sendable {
         return min(overflow ? Int.max : product, maxSteps ?? Int.max)
     }
 
+    /// Every option by name: what all ranks must agree on.
+    var options: [(name: String, value: String)] {
+        [
+            ("--method", method.rawValue), ("--learning-rate", "\(learningRate)"), ("--schedule", schedule.rawValue),
+            ("--warmup", "\(warmup)"), ("--epochs", "\(epochs)"), ("--max-steps", maxSteps.map { "\($0)" } ?? "none"),
+            ("--max-grad-norm", "\(maxGradNorm)"), ("--weight-decay", "\(weightDecay)"),
+            ("--max-bad-steps", "\(maxBadSteps)"), ("replica check interval", "\(replicaCheckInterval)"),
+            ("--exchange", exchange.mode.rawValue), ("--wire", exchange.wire.rawValue),
+            ("--codec", exchange.codec.rawValue),
+        ]
+    }
+
     /// Refuses values that cannot work, before anything is allocated.
     public func validate() throws(TrainingError) {
         try Self.require(
@@ -66,6 +78,8 @@ public struct TrainingConfiguration: Equatable, Sendable {
         try Self.require(
             weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay)", "0 or more", "0 is usual here"
         )
+        precondition(
+            replicaCheckInterval >= 1, "TrainingConfiguration: replica checks every \(replicaCheckInterval) steps")
         try Self.require(maxBadSteps >= 0, "--max-bad-steps", "\(maxBadSteps)", "0 or more", "0 stops at the first one")
         switch warmup {
         case .share(let share):

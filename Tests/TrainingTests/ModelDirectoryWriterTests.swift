@@ -18,7 +18,7 @@ import Testing
         """
 
     /// A model directory with the tiny decoder's weights.
-    private func makeSource(in scratch: Scratch) throws -> String {
+    private func makeSource(in scratch: TemporaryFolder) throws -> String {
         let path = scratch.path + "/source"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         try configuration.write(toFile: path + "/config.json", atomically: false, encoding: .utf8)
@@ -35,7 +35,7 @@ import Testing
 
     /// What is written is what was trained, and loads again.
     @Test func trainedModelLoadsAgain() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         let files = try ModelFiles.open(makeSource(in: scratch))
         let model = try Decoder.load(files, team: WorkerTeam(threads: 1))
         let original = weightBits(model)
@@ -57,6 +57,8 @@ import Testing
         let values = try ConfigurationFile(path: folder.finalPath + "/config.json")
         #expect(try values.text("dtype") == "float32" && values.text("torch_dtype") == "float32")
         #expect(try values.text("hidden_act") == "silu")
+        #expect(try values.number("rope_theta") == 10_000 && values.number("rms_norm_eps") == 1e-5)
+        #expect(values.object("rope_parameters")?["rope_theta"] as? Double == 10_000)
         let tokenizer = try String(contentsOfFile: folder.finalPath + "/tokenizer.json", encoding: .utf8)
         #expect(tokenizer == "{\"tokens\": 1}")
         // Training went on in memory: the source's file is untouched.
@@ -66,7 +68,7 @@ import Testing
 
     /// An adapter holds exactly what training changed.
     @Test func adapterBringsBackTheTrainedModel() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         let model = makeTinyDecoder()
         let trainable = someRows(of: model)
         let trainer = try Trainer(

@@ -7,19 +7,14 @@ import Testing
 
 @testable import Training
 
-/// A folder of its own for each test, removed afterwards.
-final class Scratch {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent("neft-training-\(UUID().uuidString)").path
-
-    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryFolder {
+    /// Everything in it, folders and what they hold.
     var content: [String] { (try? FileManager.default.subpathsOfDirectory(atPath: path).sorted()) ?? [] }
 }
 
 @Suite struct RunFolderTests {
     @Test func makesMissingFoldersAndDiscardsThem() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         let folder = try RunFolder(creating: scratch.path + "/runs/today/one")
         #expect(scratch.content == ["runs", "runs/today", "runs/today/one"])
         try "x".write(toFile: folder.metricsPath, atomically: false, encoding: .utf8)
@@ -30,7 +25,7 @@ final class Scratch {
     }
 
     @Test func discardKeepsWhatTheRunDidNotWrite() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         let folder = try RunFolder(creating: scratch.path + "/runs/one")
         try "x".write(toFile: scratch.path + "/runs/other", atomically: false, encoding: .utf8)
         folder.discard()
@@ -38,7 +33,7 @@ final class Scratch {
     }
 
     @Test func takesAnEmptyFolderAsItIs() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         try FileManager.default.createDirectory(atPath: scratch.path + "/run", withIntermediateDirectories: false)
         let folder = try RunFolder(creating: scratch.path + "/run")
         try "x".write(toFile: folder.manifestPath, atomically: false, encoding: .utf8)
@@ -47,7 +42,7 @@ final class Scratch {
     }
 
     @Test func refusesWhatIsInTheWay() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         try FileManager.default.createDirectory(atPath: scratch.path + "/full", withIntermediateDirectories: false)
         try "x".write(toFile: scratch.path + "/full/metrics.jsonl", atomically: false, encoding: .utf8)
         try "x".write(toFile: scratch.path + "/file", atomically: false, encoding: .utf8)
@@ -60,12 +55,13 @@ final class Scratch {
             let error = #expect(throws: TrainingError.self) { try RunFolder(creating: path) }
             #expect(error?.description.hasPrefix("\(path): \(found)") == true, "\(error?.description ?? "")")
         }
+        #expect(throws: TrainingError.self) { try RunFolder(creating: "") }
         #expect(scratch.content == before)
     }
 
     @Test func finalAppearsWholeOrNotAtAll() throws {
         struct Stop: Error {}
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         let folder = try RunFolder(creating: scratch.path + "/run")
         #expect(throws: Stop.self) {
             try folder.writeFinal { aside in

@@ -226,7 +226,23 @@ import Testing
         }
         for run in runs {
             #expect(run.progress.isEmpty)
-            #expect(run.error?.hasPrefix("training configuration: rank 1 on ") == true, "\(run.error ?? "")")
+            #expect(run.error?.hasPrefix("--learning-rate: rank 1 on ") == true, "\(run.error ?? "")")
+        }
+    }
+
+    @Test func namesTheRankWhoseModelDiffers() {
+        let runs = ThreadCommunicator.run(size: 2) { communicator in
+            let rank = communicator.rank
+            return ToyRun(
+                .toy(), communicator: communicator,
+                trainable: { model in
+                    if rank == 1 { model.parameters[0].tensor.pointer[0] += 1 }
+                    return someRows(of: model)
+                })
+        }
+        for run in runs {
+            #expect(run.progress.isEmpty)
+            #expect(run.error?.hasPrefix("weights before training: rank 1 on ") == true, "\(run.error ?? "")")
         }
     }
 

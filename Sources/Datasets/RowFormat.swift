@@ -1,0 +1,104 @@
+import Foundation
+import Tokenization
+
+/// The shapes a row may have. A further one is a case here: its keys, and how it becomes messages or text.
+enum RowFormat: CaseIterable {
+    /// `prompt` and `completion`, strings or lists of messages. The loss is on the completion.
+    case promptCompletion
+    /// `messages`. The loss is on every assistant turn.
+    case chat
+    /// `text`. The loss is on every token.
+    case text
+
+    var keys: [String] {
+        switch self {
+        case .promptCompletion: ["prompt", "completion"]
+        case .chat: ["messages"]
+        case .text: ["text"]
+        }
+    }
+
+    /// The format whose keys a row has.
+    static func of(_ row: [String: Any], fields: [String: String]) -> RowFormat? {
+        allCases.first { $0.keys.allSatisfy { row[fields[$0] ?? $0] != nil } }
+    }
+
+    static var description: String {
+        allCases.map { $0.keys.map { "\"\($0)\"" }.joined(separator: " and ") }.joined(separator: ", or ")
+    }
+}
+
+/// What a row says, before it is tokenised.
+enum RowContent {
+    /// Turns; the loss is on the last `targets` of the assistant's (nil: all of them).
+    case turns([ChatMessage], targets: Int?)
+    case text(String)
+}
+
+/// Why a row cannot be used.
+struct RowProblem: Error {
+    let found: String
+    let expected: String
+    let hint: String
+}
+
+extension RowFormat {
+    /// Reads a row. Wrong types are named by their key.
+    func content(_ row: [String: Any], fields: [String: String]) throws(RowProblem) -> RowContent {
+        func value(_ key: String) throws(RowProblem) -> Any {
+            let name = fields[key] ?? key
+            guard let value = row[name] else {
+                throw RowProblem(
+                    found: "no key \"\(name)\" (found \(row.keys.sorted().map { "\"\($0)\"" }.joined(separator: ", ")))",
+                    expected: "the keys of the rows before", hint: "all rows of a file have the same form")
+            }
+            return value
+        }
+        switch self {
+        case .text:
+            guard let text = try value("text") as? String else { throw wrongType("text", fields, "a string") }
+            return .text(text)
+        case .chat:
+            return .turns(try messages(try value("messages"), "messages", fields), targets: nil)
+        case .promptCompletion:
+            let prompt = try turns(try value("prompt"), "prompt", role: "user", fields)
+            let completion = try turns(try value("completion"), "completion", role: "assistant", fields)
+            guard completion.contains(where: { !$0.content.isEmpty }) else {
+                throw RowProblem(
+                    found: "row has no target tokens: an empty \"\(fields["completion"] ?? "completion")\"",
+                    expected: "some text to learn", hint: "fix or remove the row, or pass --skip-bad-rows")
+            }
+            return .turns(prompt + completion, targets: completion.filter { $0.role == "assistant" }.count)
+        }
+    }
+
+    private func turns(_ value: Any, _ key: String, role: String, _ fields: [String: String])
+        throws(RowProblem) -> [ChatMessage]
+    {
+        if let text = value as? String { return [ChatMessage(role: role, content: text)] }
+        guard value is [Any] else { throw wrongType(key, fields, "a string or a list of messages") }
+        return try messages(value, key, fields)
+    }
+
+    private func messages(_ value: Any, _ key: String, _ fields: [String: String]) throws(RowProblem) -> [ChatMessage] {
+        guard let list = value as? [Any], !list.isEmpty else { throw wrongType(key, fields, "a list of messages") }
+        var result: [ChatMessage] = []
+        for item in list {
+            guard let message = item as? [String: Any], let role = message["role"] as? String,
+                let content = message["content"] as? String
+            else { throw wrongType(key, fields, "messages with \"role\" and \"content\"") }
+            guard ["system", "user", "assistant", "tool"].contains(role) else {
+                throw RowProblem(
+                    found: "role \"\(role)\"", expected: "system, user, assistant or tool", hint: "rename the role")
+            }
+            result.append(ChatMessage(role: role, content: content))
+        }
+        return result
+    }
+
+    private func wrongType(_ key: String, _ fields: [String: String], _ expected: String) -> RowProblem {
+        RowProblem(
+            found: "\"\(fields[key] ?? key)\" of another type", expected: expected,
+            hint: "fix or remove the row, or pass --skip-bad-rows")
+    }
+}
