@@ -14,6 +14,13 @@ enum OptionValue {
         return value
     }
 
+    static func nonNegative(_ text: String) throws(OptionValueError) -> Int {
+        guard let value = Int(text), value >= 0, value <= Int(Int32.max) else {
+            throw OptionValueError("a whole number from 0")
+        }
+        return value
+    }
+
     static func seed(_ text: String) throws(OptionValueError) -> UInt64 {
         guard let value = UInt64(text) else { throw OptionValueError("a whole number from 0") }
         return value
