@@ -51,7 +51,7 @@ struct RowReader {
                 RowProblem(found: "not UTF-8", expected: "UTF-8 text", hint: "convert the file, for example with iconv"))
         }
         do {
-            guard let object = try JSONSerialization.jsonObject(with: line) as? [String: Any] else {
+            guard let object = try JSONSerialization.jsonObject(with: line, options: .fragmentsAllowed) as? [String: Any] else {
                 return .failure(notAnObject)
             }
             return .success(object)

@@ -1,0 +1,92 @@
+import Collectives
+import Datasets
+import Kernels
+import Models
+
+/// Times training steps on one rank, and the same steps' matrix products alone.
+///
+/// A step is what `Trainer` does: forward, backward, norm, clipping, AdamW. After each step its exact list of GEMM
+/// calls, with the same operands, is run again without anything between: the time no step of this kind can go below on
+/// this BLAS and this machine.
+public struct StepBenchmark {
+    public struct Result: Sendable, Codable, Equatable {
+        /// Tokens of the rows per second of a step.
+        public var tokensPerSecond: Double
+        /// Medians.
+        public var stepSeconds: Double
+        public var gemmSeconds: Double
+        /// Median over the steps of GEMM time / step time.
+        public var gemmShare: Double
+        /// Floating-point operations of a step's products, in 1e9.
+        public var gemmGigaflop: Double
+        public var tokens: Int
+        public var targetTokens: Int
+        public var trainedParameters: Int
+        public var threads: Int
+        public var steps: Int
+    }
+
+    private let model: any LanguageModel
+    private let trainable: TrainableRows
+    private let team: WorkerTeam
+
+    /// - Parameter team: the one the model computes on.
+    public init(model: any LanguageModel, trainable: TrainableRows, team: WorkerTeam) {
+        self.model = model
+        self.trainable = trainable
+        self.team = team
+    }
+
+    /// Runs `warmup` steps uncounted, then `steps` counted ones. The model's trained rows change.
+    public func run(
+        data: any TrainingData, warmup: Int = 2, steps: Int = 5, report: (_ step: Int, _ of: Int) -> Void = { _, _ in }
+    ) throws -> Result {
+        precondition(warmup >= 0 && steps >= 1, "StepBenchmark: \(steps) steps")
+        var configuration = TrainingConfiguration(method: .neft, learningRate: 1e-6)
+        configuration.maxSteps = warmup + steps
+        configuration.epochs = warmup + steps
+        let trainer = try Trainer(
+            model: model, trainable: trainable, data: data, configuration: configuration,
+            communicator: LocalCommunicator(), team: team)
+        var (seconds, products, tokens, targets): ([Double], [Double], Int, Int) = ([], [], 0, 0)
+        var flops = 0.0
+        for step in 0..<warmup + steps {
+            let log = GEMMLog(threads: team.threads)
+            team.gemmLog = log
+            defer { team.gemmLog = nil }
+            let progress = try trainer.performStep()
+            team.gemmLog = nil
+            let start = ContinuousClock.now
+            log.replay(on: team)
+            let replayed = (ContinuousClock.now - start).inSeconds
+            report(step + 1, warmup + steps)
+            guard step >= warmup else { continue }
+            seconds.append(progress.stepSeconds)
+            products.append(replayed)
+            tokens += progress.tokens
+            targets += progress.targetTokens
+            flops += log.flops
+        }
+        func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+        let step = median(seconds)
+        return Result(
+            tokensPerSecond: Double(tokens) / Double(steps) / step, stepSeconds: step, gemmSeconds: median(products),
+            gemmShare: median(zip(products, seconds).map { $0 / $1 }), gemmGigaflop: flops / Double(steps) / 1e9,
+            tokens: tokens / steps, targetTokens: targets / steps, trainedParameters: trainable.count,
+            threads: team.threads, steps: steps)
+    }
+}
+
+/// The same packed batch at every step.
+public struct RepeatedBatch: TrainingData {
+    private let batch: PackedBatch
+
+    public init(_ batch: PackedBatch) { self.batch = batch }
+
+    public var stepsPerEpoch: Int { 1 }
+    public var maxMicroBatches: Int { 1 }
+
+    public func step(_ step: Int) -> TrainingStep {
+        TrainingStep(microBatchCount: 1, targetTokens: batch.targetCount, tokens: batch.rowTokenCount) { _ in batch }
+    }
+}

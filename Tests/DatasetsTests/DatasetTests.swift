@@ -1,0 +1,160 @@
+import Datasets
+import Foundation
+import TestSupport
+import Testing
+import Tokenization
+
+/// SmolLM2's tokenizer is not needed to test rows: one token per byte, and three special ones.
+private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
+    // The alphabet of byte-level BPE: printable bytes stand for themselves, the others are moved up from 256.
+    var tokens: [String] = []
+    var moved: UInt32 = 256
+    for byte in UInt32(0)..<256 {
+        let isPrintable = (33...126).contains(byte) || (161...172).contains(byte) || (174...255).contains(byte)
+        let scalar = isPrintable ? byte : moved
+        if !isPrintable { moved += 1 }
+        tokens.append(String(UnicodeScalar(scalar)!))
+    }
+    tokens += ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
+    return try Tokenizer(
+        gguf: GGUFVocabulary(
+            model: "gpt2", pre: "smollm", tokens: tokens,
+            tokenTypes: tokens.indices.map { $0 < 256 ? 1 : 3 }, merges: [], bosToken: 258, eosToken: 258,
+            unknownToken: nil, addBOS: bos, chatTemplate: nil), file: "test")
+}
+
+@Suite struct DatasetTests {
+    let folder: TemporaryFolder
+    let tokenizer: Tokenizer
+
+    init() throws {
+        folder = try TemporaryFolder()
+        tokenizer = try makeTokenizer()
+    }
+
+    func write(_ text: String, _ name: String = "data.jsonl") throws -> String {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder.file(name)))
+        return folder.file(name)
+    }
+
+    func load(
+        _ text: String, template: ChatTemplate = .chatml(defaultSystem: nil), maxLength: Int = 1000,
+        limit: Int? = nil, skip: Bool = false, fields: [String: String] = [:]
+    ) throws -> Dataset {
+        try Dataset.load(
+            write(text), tokenizer: tokenizer,
+            options: DatasetOptions(
+                maxLength: maxLength, chatTemplate: template, limit: limit, skipBadRows: skip, fields: fields))
+    }
+
+    /// The text of the learned and of the other tokens.
+    func split(_ row: EncodedRow) -> (context: String, target: String) {
+        let pick = { (target: Bool) in
+            zip(row.tokens, row.isTarget).filter { $0.1 == target }.map(\.0)
+        }
+        return (tokenizer.decode(pick(false), skipSpecial: false), tokenizer.decode(pick(true), skipSpecial: false))
+    }
+
+    @Test func promptAndCompletionBecomeTwoTurns() throws {
+        let data = try load(
+            #"{"prompt": "Hi", "completion": "Ciao"}"#, template: .chatml(defaultSystem: "Be kind"))
+        let parts = split(data.rows[0])
+        #expect(
+            parts.context
+                == "<|im_start|>system\nBe kind<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+        #expect(parts.target == "Ciao<|im_end|>")
+        #expect(data.rows[0].promptTokenCount == data.rows[0].tokens.count - 5)
+        #expect((data.rows[0].prompt, data.rows[0].completion) == ("Hi", "Ciao"))
+        #expect((data.tokenCount, data.targetCount) == (data.rows[0].tokens.count, 5))
+    }
+
+    @Test func withoutATemplatePromptAndCompletionAreJoined() throws {
+        let row = try load(#"{"prompt": "2+2=", "completion": "4"}"#, template: .none).rows[0]
+        #expect(split(row) == ("2+2=", "4<|endoftext|>"))
+    }
+
+    @Test func everyAssistantTurnOfAChatIsLearned() throws {
+        let text = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}"#
+        let row = try load(text).rows[0]
+        #expect(split(row).target == "b<|im_end|>d<|im_end|>")
+        #expect(tokenizer.decode(Array(row.tokens[row.promptTokenCount...]), skipSpecial: false) == "d<|im_end|>")
+        // As a prompt, earlier answers are context.
+        let prompt = #"{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "completion": "d"}"#
+        let other = try load(prompt).rows[0]
+        #expect(split(other).target == "d<|im_end|>")
+        #expect(other.tokens == row.tokens)
+    }
+
+    @Test func plainTextIsLearnedWhole() throws {
+        let row = try load(#"{"text": "abc"}"#, template: .none).rows[0]
+        #expect(row.isTarget == [false, true, true, true])
+        let withBOS = try Dataset.load(
+            folder.file("data.jsonl"), tokenizer: makeTokenizer(bos: true),
+            options: DatasetOptions(maxLength: 10, chatTemplate: .none))
+        #expect(withBOS.rows[0].isTarget == [false, true, true, true, true])
+    }
+
+    @Test func arraysFoldersFieldsAndLimits() throws {
+        let array = try load(#" [{"q": "a", "a": "b"}, {"q": "c", "a": "d"}]"#, fields: ["prompt": "q", "completion": "a"])
+        #expect(array.rows.map(\.completion) == ["b", "d"])
+        #expect(try load("{\"text\":\"a b\"}\n\n{\"text\":\"c d\"}\n", limit: 1).rows.count == 1)
+        _ = try write(#"{"text": "one two"}"#, "train.jsonl")
+        _ = try write(#"{"text": "three four"}"#, "validation.jsonl")
+        func file(_ split: String) throws -> String { try Dataset.resolve(folder.path, split: split) }
+        #expect(try file("train").hasSuffix("/train.jsonl"))
+        #expect(try file("valid").hasSuffix("/validation.jsonl"))
+        #expect { try file("test") } throws: { "\($0)".contains("only data.jsonl, train.jsonl, validation.jsonl; expected test.jsonl") }
+    }
+
+    @Test func longPromptsAreCutFromTheLeft() throws {
+        let text = #"{"prompt": "0123456789", "completion": "ab"}"#
+        let data = try load(text, template: .none, maxLength: 8)
+        #expect(split(data.rows[0]) == ("56789", "ab<|endoftext|>"))
+        #expect((data.cutPromptCount, data.rows[0].promptTokenCount) == (1, 5))
+        #expect(try load(text, template: .none, maxLength: 13).cutPromptCount == 0)
+        // One token must be left to predict from.
+        #expect(try load(text, template: .none, maxLength: 4).rows[0].tokens.count == 4)
+        #expect { try load(text, template: .none, maxLength: 3) } throws: {
+            "\($0)".contains("data.jsonl:1: 3 tokens from the first learned one on; expected fewer than the longest row, 3")
+        }
+    }
+
+    static let refused: [(text: String, message: String)] = [
+        ("", "an empty file"),
+        (" \n\n", "an empty file"),
+        ("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\", \"comple", ":2: malformed JSON"),
+        ("{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\", \"completion\": \"\"}", ":3: row has no target tokens"),
+        (#"{"prompt": "a", "completion": 5}"#, ":1: \"completion\" of another type; expected a string or a list"),
+        (#"{"question": "a", "answer": "b"}"#, ":1: keys \"answer\", \"question\"; expected \"prompt\" and \"completion\""),
+        ("{\"text\": \"a b\"}\n{\"txt\": \"b\"}", ":2: no key \"text\" (found \"txt\")"),
+        (#"["a"]"#, ":1: JSON that is not an object"),
+        (#"[{"text": "a b"}"#, "not a whole JSON array"),
+        (#"7"#, ":1: JSON that is not an object"),
+        (#"{"messages": [{"role": "user", "content": "a"}]}"#, ":1: row has no target tokens"),
+        (#"{"messages": []}"#, ":1: \"messages\" of another type"),
+        (#"{"messages": [{"role": "robot", "content": "a"}]}"#, ":1: role \"robot\""),
+        (#"{"messages": [{"role": "user"}]}"#, "expected messages with \"role\" and \"content\""),
+    ]
+
+    @Test(arguments: refused) func badFilesAreNamedByFileAndLine(text: String, message: String) throws {
+        #expect { try load(text) } throws: { error in
+            "\(error)".hasPrefix(folder.file("data.jsonl")) && "\(error)".contains(message)
+        }
+    }
+
+    @Test func bytesThatAreNotUTF8() throws {
+        try Data([0x7B, 0x22, 0xFF, 0x22, 0x7D]).write(to: URL(fileURLWithPath: folder.file("b")))
+        #expect {
+            try Dataset.load(
+                folder.file("b"), tokenizer: tokenizer, options: DatasetOptions(maxLength: 9, chatTemplate: .none))
+        } throws: { "\($0)".contains(":1: not UTF-8") }
+    }
+
+    @Test func badRowsCanBeSkipped() throws {
+        let text = "{\"text\": \"a b\"}\nnonsense\n{\"text\": 5}\n{\"text\": \"c d\"}"
+        let data = try load(text, template: .none, skip: true)
+        #expect(data.rows.map(\.line) == [1, 4])
+        #expect(data.skippedCount == 2)
+        #expect { try load("nonsense", skip: true) } throws: { "\($0)".contains("no usable row (1 skipped)") }
+    }
+}
