@@ -18,7 +18,9 @@ struct Neft: ParsableCommand {
               mpirun -n 8 neft train …
             """,
         version: Version.current,
-        subcommands: [Preview.self, Profile.self, Select.self, Evaluate.self, Generate.self, Bench.self])
+        subcommands: [
+            Preview.self, Profile.self, Select.self, Train.self, Evaluate.self, Generate.self, Bench.self,
+        ])
 }
 
 /// A subcommand. Parsed by swift-argument-parser, run with a session.

@@ -21,13 +21,14 @@ struct Profile: SessionCommand {
     @OptionGroup(title: "Batches") var batches: BatchOptions
     @OptionGroup(title: "Profiling") var method: ProfileOptions
     @OptionGroup(title: "Profiling") var settings: ProfileRunOptions
+    @OptionGroup(title: "Profiling") var rate: LearningRateOptions
     @OptionGroup(title: "Exchange") var exchange: ExchangeSettings
     @OptionGroup(title: "Output") var output: OutputOptions
     @OptionGroup(title: "General") var common: CommonOptions
 
     func validate() throws {
         let method = method.profileMethod ?? .gradient
-        if method != .weightShift, settings.learningRate != nil {
+        if method != .weightShift, rate.learningRate != nil {
             throw ValidationError("--learning-rate has no meaning with --profile-method \(method.rawValue)")
         }
         if method == .random, settings.steps != nil {
@@ -44,7 +45,7 @@ struct Profile: SessionCommand {
         let run = try session.together { () throws(TrainingError) in
             try ProfilingRun(
                 method: method.profileMethod ?? .gradient, steps: settings.steps,
-                learningRate: settings.learningRate, seed: batches.seed, exchange: exchange.options,
+                learningRate: rate.learningRate, seed: batches.seed, exchange: exchange.options,
                 model: work.loaded.model, baseHash: baseHash, communicator: session.communicator,
                 team: work.loaded.team)
         }
@@ -73,12 +74,6 @@ struct ProfileRunOptions: ParsableArguments {
         help: ArgumentHelp("Batches to score on (default: 16, and 50 for weight-shift).", valueName: "n"),
         transform: OptionValue.positive)
     var steps: Int?
-
-    @Option(
-        help: ArgumentHelp(
-            "Highest learning rate (default: 1.5e-3 for neft, 1e-4 for full and linear).", valueName: "rate"),
-        transform: OptionValue.positiveNumber)
-    var learningRate: Double?
 }
 
 extension ProfileMethod: ExpressibleByArgument {}

@@ -2,11 +2,11 @@ import ArgumentParser
 
 /// Which rows, and how they are prepared.
 struct DataOptions: ParsableArguments {
-    @Option(
-        name: .shortAndLong,
-        help: ArgumentHelp(
-            "Rows as JSON lines with prompt and completion, messages, or text; or a folder with train.jsonl and test.jsonl.",
-            valueName: "path"))
+    static let dataHelp = ArgumentHelp(
+        "Rows as JSON lines with prompt and completion, messages, or text; or a folder with train.jsonl and test.jsonl.",
+        valueName: "path")
+
+    @Option(name: .shortAndLong, help: DataOptions.dataHelp)
     var data: String
 
     @Option(help: ArgumentHelp("Use only the first rows.", valueName: "rows"), transform: OptionValue.positive)

@@ -1,14 +1,17 @@
 import ArgumentParser
 import Training
 
-/// How weights are trained.
-struct TrainingOptions: ParsableArguments {
+/// How far weights move.
+struct LearningRateOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Highest learning rate (default: 1.5e-3 for neft, 1e-4 for full and linear).", valueName: "rate"),
         transform: OptionValue.positiveNumber)
     var learningRate: Double?
+}
 
+/// How weights are trained.
+struct TrainingOptions: ParsableArguments {
     @Option(help: "How the learning rate falls.")
     var schedule = LearningRateSchedule.Shape.linear
 

@@ -1,34 +1,15 @@
 import Datasets
-import Training
 
-/// Rows of random tokens of one length, all but the first token in the loss; the same rows in every step.
-struct RandomRows: TrainingData {
-    let stepsPerEpoch = 1
-    let maxMicroBatches: Int
-    /// Tokens of a step.
-    let tokens: Int
-    private let batches: [PackedBatch]
-
-    /// - Parameters:
-    ///   - rows: of a micro-batch.
-    ///   - length: tokens of a row, at least 2.
-    init(rows: Int, length: Int, vocabulary: Int, microBatches: Int) {
-        maxMicroBatches = microBatches
-        tokens = rows * length * microBatches
-        var random = SplitMix(state: 1)
+extension PackedBatch {
+    /// Rows of random tokens, all but the first token of a row in the loss; the same for a seed.
+    /// - Parameter length: tokens of a row, at least 2.
+    static func random(rows: Int, length: Int, vocabulary: Int, seed: UInt64) -> PackedBatch {
+        var random = SplitMix(state: seed)
         let isTarget = [false] + [Bool](repeating: true, count: length - 1)
-        batches = (0..<microBatches).map { _ in
-            PackedBatch(
-                rows: (0..<rows).map { _ in
-                    ((0..<length).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &random) }, isTarget)
-                })
-        }
-    }
-
-    func step(_ step: Int) -> TrainingStep {
-        TrainingStep(
-            microBatchCount: maxMicroBatches, targetTokens: batches.reduce(0) { $0 + $1.targetCount }, tokens: tokens
-        ) { batches[$0] }
+        return PackedBatch(
+            rows: (0..<rows).map { _ in
+                ((0..<length).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &random) }, isTarget)
+            })
     }
 }
 
