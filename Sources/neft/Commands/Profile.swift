@@ -1,0 +1,101 @@
+import ArgumentParser
+import Neurons
+import Reporting
+import Training
+
+struct Profile: SessionCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Score every neuron of a model on data.",
+        discussion: """
+            gradient      forward and backward passes, no update: how much the loss depends on the neuron
+            weight-shift  how far a full fine-tune of --steps steps turns the neuron (arXiv 2403.11621)
+            random        scores from --seed, as a control
+
+              neft profile -m MODEL -d train.jsonl -o profile.safetensors
+              mpirun -n 8 neft profile -m MODEL -d train.jsonl --profile-method weight-shift -o profile.safetensors
+            """)
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Model") var template: TemplateOptions
+    @OptionGroup(title: "Data") var data: DataOptions
+    @OptionGroup(title: "Batches") var batches: BatchOptions
+    @OptionGroup(title: "Profiling") var method: ProfileOptions
+    @OptionGroup(title: "Profiling") var settings: ProfileRunOptions
+    @OptionGroup(title: "Profiling") var rate: LearningRateOptions
+    @OptionGroup(title: "Exchange") var exchange: ExchangeSettings
+    @OptionGroup(title: "Output") var output: OutputOptions
+    @OptionGroup(title: "General") var common: CommonOptions
+
+    func validate() throws {
+        let method = method.profileMethod ?? .gradient
+        if method != .weightShift, rate.learningRate != nil {
+            throw ValidationError("--learning-rate has no meaning with --profile-method \(method.rawValue)")
+        }
+        if method == .random, settings.steps != nil {
+            throw ValidationError("--steps has no meaning with --profile-method random")
+        }
+    }
+
+    func run(in session: Session) throws {
+        _ = try session.onRoot { try output.checkIsFree(isFolder: false) }
+        let work = try Workload(model: model, template: template, data: data, split: "train", in: session)
+        let baseHash = try work.agreedBaseHash(cache: model.cache, in: session)
+        let rows = SampledRows(
+            work.dataset.rows, seed: batches.seed, globalBatch: batches.globalBatch, microBatch: batches.microBatch)
+        let run = try session.together { () throws(TrainingError) in
+            try ProfilingRun(
+                method: method.profileMethod ?? .gradient, steps: settings.steps,
+                learningRate: rate.learningRate, seed: batches.seed, exchange: exchange.options,
+                model: work.loaded.model, baseHash: baseHash, communicator: session.communicator,
+                team: work.loaded.team)
+        }
+        let profile = try session.profile(run, rows)
+        _ = try session.onRoot { try profile.save(to: output.output) }
+        if common.json {
+            session.console.result([
+                "method": .string(profile.method), "neurons": .int(profile.neuronCount),
+                "steps": .int(profile.details["steps"].flatMap { Int($0) } ?? 0), "baseHash": .string(baseHash),
+                "output": .string(output.output),
+            ])
+        } else {
+            session.console.result("\(profile.neuronCount) neurons scored (\(profile.method)), written to \(output.output)")
+        }
+    }
+}
+
+/// How neurons are scored.
+struct ProfileOptions: ParsableArguments {
+    @Option(help: "How neurons are scored (default: gradient).")
+    var profileMethod: ProfileMethod?
+}
+
+struct ProfileRunOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("Batches to score on (default: 16, and 50 for weight-shift).", valueName: "n"),
+        transform: OptionValue.positive)
+    var steps: Int?
+}
+
+extension ProfileMethod: ExpressibleByArgument {}
+
+extension Session {
+    /// Runs a profile and shows how far it is. Collective.
+    func profile(_ run: ProfilingRun, _ data: any TrainingData) throws -> NeuronProfile {
+        try trainingStep {
+            try run.run(data: data) { progress in
+                console.progress(
+                    "profiling, step", done: progress.step, total: progress.totalSteps,
+                    detail: "loss \(Figures.short(progress.loss))")
+            }
+        }
+    }
+
+    /// Runs something collective of `Training`. A `TrainingError` is the same on all ranks; any other may be one rank's.
+    func trainingStep<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as TrainingError {
+            throw AgreedFailure(failure: Failure(error))
+        }
+    }
+}

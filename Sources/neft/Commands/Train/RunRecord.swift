@@ -1,0 +1,62 @@
+import Checkpoints
+import Neurons
+import Reporting
+import Training
+
+/// What rank 0 writes into the folder of a run.
+final class RunRecord {
+    private let folder: RunFolder
+    private let metrics: MetricsLog
+    private var manifest: RunManifest
+    private var elapsed = 0.0
+
+    /// Writes the configuration and the manifest.
+    init(folder: RunFolder, options: ResolvedConfiguration, manifest: RunManifest) throws {
+        self.folder = folder
+        self.manifest = manifest
+        do {
+            try AtomicFile.write(options.yaml, to: folder.configurationPath)
+            try manifest.write(to: folder.manifestPath)
+            metrics = try MetricsLog(path: folder.metricsPath)
+        } catch {
+            folder.discard()
+            throw error
+        }
+    }
+
+    /// Takes everything back.
+    func discard() { folder.discard() }
+
+    /// Notes which neurons are trained.
+    func save(_ mask: NeuronMask?) throws {
+        guard let mask else { return }
+        try mask.save(to: folder.neuronsPath)
+        manifest.maskHash = mask.hash
+        try manifest.write(to: folder.manifestPath)
+    }
+
+    /// One line per step.
+    func append(_ progress: TrainingProgress) throws {
+        elapsed += progress.stepSeconds
+        try metrics.append([
+            .init("step", .int(progress.step)), .init("epoch", .int(progress.epoch)),
+            .init("loss", .double(progress.loss)), .init("learningRate", .double(progress.learningRate)),
+            .init("gradientNorm", .double(progress.gradientNorm)), .init("skipped", .bool(progress.isSkipped)),
+            .init("tokens", .int(progress.tokens)), .init("targetTokens", .int(progress.targetTokens)),
+            .init("tokensPerSecond", .double(progress.tokensPerSecond)),
+            .init("stepSeconds", .double(progress.stepSeconds)),
+            .init("computeSeconds", .double(progress.computeSeconds)),
+            .init("exchangeSeconds", .double(progress.exchangeSeconds)),
+            .init("wireBytes", .int(progress.wireBytes)), .init("rawBytes", .int(progress.rawBytes)),
+            .init("peakMiB", .double(ProcessStatus.peakMiB)), .init("elapsedSeconds", .double(elapsed)),
+        ])
+    }
+
+    /// Puts `final/` in place and closes the record.
+    func finish(seconds: Double, writeFinal: (_ folder: String) throws -> Void) throws {
+        try metrics.close()
+        try folder.writeFinal(writeFinal)
+        manifest.wallSeconds = seconds
+        try manifest.write(to: folder.manifestPath)
+    }
+}

@@ -1,0 +1,88 @@
+import ArgumentParser
+import Neurons
+import Reporting
+import Training
+
+struct Train: SessionCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train the selected neurons of a model.",
+        discussion: """
+            Without --neurons a profile is made first and the best --top of it is trained. RUN then holds the trained
+            neurons (final/), the mask, the metrics of every step and the configuration.
+
+              neft train -m MODEL -d train.jsonl -o RUN
+              mpirun -n 8 neft train -m MODEL -d train.jsonl -o RUN --top 3% --epochs 2
+              neft train --config RUN/config.yaml -o RUN2    # the same again
+            """)
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Model") var template: TemplateOptions
+    @OptionGroup(title: "Data") var data: DataOptions
+    @OptionGroup(title: "Data") var batches: BatchOptions
+    @OptionGroup(title: "Neurons") var method: MethodOptions
+    @OptionGroup(title: "Neurons") var neurons: NeuronFileOptions
+    @OptionGroup(title: "Neurons") var top: TopOptions
+    @OptionGroup(title: "Neurons") var scope: ScopeOptions
+    @OptionGroup(title: "Neurons") var profiling: ProfileOptions
+    @OptionGroup(title: "Training") var length: LengthOptions
+    @OptionGroup(title: "Training") var rate: LearningRateOptions
+    @OptionGroup(title: "Training") var training: TrainingOptions
+    @OptionGroup(title: "Exchange") var exchange: ExchangeSettings
+    @OptionGroup(title: "Output") var output: OutputOptions
+    @OptionGroup(title: "General") var common: CommonOptions
+
+    func validate() throws {
+        let selecting: [(option: String, isGiven: Bool)] = [
+            ("--top", top.top != nil), ("--scope", scope.scope != nil),
+            ("--profile-method", profiling.profileMethod != nil), ("--profile-steps", neurons.profileSteps != nil),
+        ]
+        let given = selecting.filter(\.isGiven).map(\.option)
+        if neurons.neurons != nil, let option = given.first {
+            throw ValidationError("\(option) and --neurons exclude each other: the file says which neurons are trained")
+        }
+        let name = method.method.rawValue
+        if method.method != .neft, let option = (neurons.neurons == nil ? given : ["--neurons"]).first {
+            throw ValidationError("\(option) has no meaning with --method \(name), which selects no neurons")
+        }
+        if profiling.profileMethod == .random, neurons.profileSteps != nil {
+            throw ValidationError("--profile-steps has no meaning with --profile-method random")
+        }
+    }
+
+    func run(in session: Session) throws { try TrainingRun(self, in: session).run() }
+
+    var trainingConfiguration: TrainingConfiguration {
+        var configuration = TrainingConfiguration(method: method.method, learningRate: rate.learningRate)
+        configuration.schedule = training.schedule
+        if let warmup = training.warmup { configuration.warmup = warmup.value }
+        configuration.epochs = length.epochs
+        configuration.maxSteps = length.maxSteps
+        configuration.maxGradNorm = training.maxGradNorm
+        configuration.weightDecay = training.weightDecay
+        configuration.exchange = exchange.options
+        return configuration
+    }
+
+    /// Every option with its value, those included whose default depends on others.
+    var resolved: ResolvedConfiguration {
+        var defaults = ["learning-rate": "\(trainingConfiguration.learningRate)", "warmup": "5%"]
+        if method.method == .neft, neurons.neurons == nil {
+            let profiler = profiling.profileMethod ?? .gradient
+            defaults["top"] = TopOptions.defaultTop
+            defaults["scope"] = SelectionScope.global.rawValue
+            defaults["profile-method"] = profiler.rawValue
+            if profiler != .random { defaults["profile-steps"] = "\(profiler.defaultSteps)" }
+        }
+        return ResolvedConfiguration(CommandOptions(of: self), defaults: defaults)
+    }
+}
+
+struct NeuronFileOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The neurons to train, as neft select wrote them.", valueName: "file"))
+    var neurons: String?
+
+    @Option(
+        help: ArgumentHelp("Batches to score on first (default: 16, and 50 for weight-shift).", valueName: "n"),
+        transform: OptionValue.positive)
+    var profileSteps: Int?
+}

@@ -1,0 +1,184 @@
+import Checkpoints
+import Collectives
+import Foundation
+import Kernels
+import Models
+import Neurons
+import Reporting
+import Training
+
+/// One run of `neft train`, from its options to `final/`. Everything collective happens on all ranks in step; rank 0
+/// alone writes.
+struct TrainingRun {
+    private let command: Train
+    private let session: Session
+    private let work: Workload
+    private let rows: SampledRows
+    private let baseHash: String
+    /// For methods whose result is a whole model.
+    private let directoryWriter: ModelDirectoryWriter?
+
+    /// Loads and checks everything; nothing is written.
+    init(_ command: Train, in session: Session) throws {
+        self.command = command
+        self.session = session
+        // Refusals that need no weights come first.
+        try session.agree {
+            if session.isRoot { try command.output.checkIsFree(isFolder: true) }
+            if let file = command.neurons.neurons { _ = try NeuronMask.load(file) }
+        }
+        directoryWriter = try session.agree {
+            command.method.method == .neft
+                ? nil : try ModelDirectoryWriter(source: try ModelFiles.open(command.model.model))
+        }
+        work = try Workload(
+            model: command.model, template: command.template, data: command.data, split: "train", in: session)
+        rows = SampledRows(
+            work.dataset.rows, seed: command.batches.seed, globalBatch: command.batches.globalBatch,
+            microBatch: command.batches.microBatch)
+        baseHash = try work.agreedBaseHash(cache: command.model.cache, in: session)
+    }
+
+    func run() throws {
+        let clock = ContinuousClock.now
+        let given = try givenMask()
+        let manifest = manifest()
+        let record = try session.onRoot {
+            try RunRecord(
+                folder: RunFolder(creating: command.output.output), options: command.resolved, manifest: manifest)
+        }
+        // A run that fails before its first step leaves nothing behind.
+        var hasStarted = false
+        defer { if !hasStarted { record?.discard() } }
+
+        let mask = try given ?? selectedMask()
+        let trainable = try session.agree { try trainableRows(mask) }
+        let trainer = try session.together { () throws(TrainingError) in
+            try Trainer(
+                model: work.loaded.model, trainable: trainable, data: rows, configuration: command.trainingConfiguration,
+                communicator: session.communicator, team: work.loaded.team)
+        }
+        try session.agree { try record?.save(mask) }
+        announce(mask, trainable, steps: trainer.totalSteps)
+
+        let summary = try session.trainingStep {
+            try trainer.run { progress in
+                hasStarted = true
+                try record?.append(progress)
+                show(progress)
+            }
+        }
+        try session.agree {
+            try record?.finish(seconds: (ContinuousClock.now - clock) / .seconds(1)) { folder in
+                if let directoryWriter {
+                    try directoryWriter.write(work.loaded.model, to: folder)
+                } else {
+                    try RowAdapter.save(
+                        trainable, of: work.loaded.model, baseHash: baseHash, maskHash: mask?.hash ?? "",
+                        to: folder + "/adapter.safetensors")
+                }
+            }
+        }
+        report(summary, mask: mask, trainable: trainable)
+    }
+
+    /// What the run is made with. Collective: every rank names its host.
+    private func manifest() -> RunManifest {
+        let hosts = session.communicator.allGather(Array(session.communicator.hostName.utf8))
+            .map { String(decoding: $0, as: UTF8.self) }
+        return RunManifest(
+            neftVersion: Version.current, libraryVersions: LibraryVersions.all, command: CommandLine.arguments,
+            host: hosts[0], hosts: hosts, cpuModel: RunManifest.localCPUModel(), blasCoreType: BLAS.coreType,
+            threads: work.loaded.team.threads, ranks: hosts.count, seed: command.batches.seed, baseHash: baseHash,
+            maskHash: nil, dataHashes: [work.dataset.file: work.dataHash], startedAt: Date(),
+            options: command.resolved.dictionary)
+    }
+
+    // MARK: - Neurons
+
+    /// The mask of `--neurons`, the same on every rank and made for this model.
+    private func givenMask() throws -> NeuronMask? {
+        guard let file = command.neurons.neurons else { return nil }
+        let mask = try session.agree {
+            let mask = try NeuronMask.load(file)
+            _ = try mask.trainableRows(for: work.loaded.model, baseHash: baseHash, file: file)
+            return mask
+        }
+        try session.together { () throws(CollectiveError) in
+            try MaskAgreement.verify(mask, over: session.communicator)
+        }
+        return mask
+    }
+
+    /// Profiles the model and selects; nil for methods that train all rows.
+    private func selectedMask() throws -> NeuronMask? {
+        guard command.method.method == .neft else { return nil }
+        let method = command.profiling.profileMethod ?? .gradient
+        session.console.note("scoring neurons (\(method.rawValue))")
+        let run = try session.together { () throws(TrainingError) in
+            try ProfilingRun(
+                method: method, steps: command.neurons.profileSteps, seed: command.batches.seed,
+                exchange: command.exchange.options, model: work.loaded.model, baseHash: baseHash,
+                communicator: session.communicator, team: work.loaded.team)
+        }
+        let profile = try session.profile(run, rows)
+        let share = try command.top.share().fraction
+        return try session.together { () throws -> NeuronMask in
+            try MaskAgreement.select(
+                share: share, scope: command.scope.scope ?? .global, from: profile, over: session.communicator)
+        }
+    }
+
+    private func trainableRows(_ mask: NeuronMask?) throws -> TrainableRows {
+        let model = work.loaded.model
+        return switch command.method.method {
+        case .full: model.everyWeight
+        case .linear: model.everyNeuron
+        case .neft:
+            try mask?.trainableRows(for: model, baseHash: baseHash, file: command.neurons.neurons ?? "neuron mask")
+                ?? model.everyNeuron
+        }
+    }
+
+    // MARK: - What the user sees
+
+    private func announce(_ mask: NeuronMask?, _ trainable: TrainableRows, steps: Int) {
+        if let mask { MaskSummary(mask, of: work.loaded.model.neuronCount).lines.forEach(session.console.note) }
+        session.console.note(
+            "training \(Human.count(trainable.count)) parameters on \(work.dataset.rows.count) rows: \(steps) steps, "
+                + "\(session.communicator.size) ranks, \(work.loaded.team.threads) threads each")
+    }
+
+    private func show(_ progress: TrainingProgress) {
+        let detail = [
+            "loss \(Figures.short(progress.loss))", "lr \(Figures.short(progress.learningRate))",
+            "grad \(Figures.short(progress.gradientNorm))", "\(Int(progress.tokensPerSecond)) tokens/s",
+            "comm \(Figures.percent(progress.exchangeShare))", "sent \(Human.bytes(progress.wireBytes))",
+            "mem \(Human.bytes(Int(ProcessStatus.peakMiB * 1_048_576)))",
+        ]
+        session.console.progress(
+            "step", done: progress.step, total: progress.totalSteps, detail: detail.joined(separator: "  "))
+    }
+
+    private func report(_ summary: TrainingSummary, mask: NeuronMask?, trainable: TrainableRows) {
+        let neurons = mask?.count ?? work.loaded.model.neuronCount
+        let final = command.output.output + "/final"
+        let adapter = directoryWriter == nil ? final + "/adapter.safetensors" : final
+        if command.common.json {
+            session.console.result([
+                "steps": .int(summary.steps), "finalLoss": .double(summary.finalLoss),
+                "tokensPerSecond": .double(summary.tokensPerSecond),
+                "wireBytesPerStep": .double(summary.wireBytesPerStep), "selectedNeurons": .int(neurons),
+                "selectedParameters": .int(trainable.count), "peakMiB": .double(ProcessStatus.peakMiB),
+                "adapter": .string(adapter),
+            ])
+        } else {
+            session.console.result(
+                """
+                loss \(Figures.short(summary.finalLoss)) (mean of the last \(min(50, summary.steps)) steps), \
+                \(Int(summary.tokensPerSecond)) tokens/s, \(Human.bytes(Int(summary.wireBytesPerStep))) sent per rank and step
+                \(summary.steps) steps in \(Human.duration(summary.seconds)), written to \(final)
+                """)
+        }
+    }
+}

@@ -1,0 +1,103 @@
+import Foundation
+import Yams
+
+/// A YAML file that holds options of a command by their long names: `learning-rate: 1.5e-3`.
+struct OptionFile {
+    struct Setting: Equatable {
+        /// Long name without dashes.
+        let name: String
+        /// As it would be given on the command line; nil for a flag.
+        let value: String?
+        /// Line of the file, from 1.
+        let line: Int
+    }
+
+    let path: String
+    /// In the order of the file. Flags that are off are left out.
+    let settings: [Setting]
+
+    /// - Parameter options: the options of the command.
+    /// - Throws: `CommandError` for a file that cannot be read or is no YAML mapping, and, naming the line, for unknown
+    ///   names, names given twice and values that are no single value.
+    init(path: String, options: CommandOptions) throws(CommandError) {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw CommandError(
+                path, found: "the file cannot be read", expected: "a YAML file with options",
+                hint: "check --config")
+        }
+        try self.init(text: String(decoding: data, as: UTF8.self), path: path, options: options)
+    }
+
+    init(text: String, path: String, options: CommandOptions) throws(CommandError) {
+        self.path = path
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch {
+            throw Self.invalid(error, path: path)
+        }
+        guard let root else {
+            settings = []
+            return
+        }
+        guard case .mapping(let mapping) = root else {
+            throw CommandError(
+                "\(path):\(root.mark?.line ?? 1)", found: "not a list of names and values",
+                expected: "lines such as `learning-rate: 1e-3`", hint: "write one option per line")
+        }
+        let known = options.entries.filter { $0.name != "config" }
+        var settings: [Setting] = []
+        for (key, value) in mapping {
+            let line = key.mark?.line ?? 1
+            let name = key.string ?? "?"
+            guard let option = known.first(where: { $0.name == name }) else {
+                let nearest = NearestName.match(name, among: known.map(\.name))
+                throw CommandError(
+                    "\(path):\(line)", found: "unknown option \"\(name)\"", expected: "an option of this command",
+                    hint: nearest.map { "did you mean \"\($0)\"?" } ?? "see --help for the list")
+            }
+            if let setting = try Self.setting(of: option, value: value, place: "\(path):\(line)", line: line) {
+                settings.append(setting)
+            }
+        }
+        self.settings = settings
+    }
+
+    /// The settings as arguments, to be put before the user's own, which then win.
+    var arguments: [String] {
+        // Joined by "=", so that a value that begins with a dash stays a value.
+        settings.map { setting in setting.value.map { "--\(setting.name)=\($0)" } ?? "--\(setting.name)" }
+    }
+
+    private static func setting(
+        of option: CommandOptions.Entry, value: Node, place: String, line: Int
+    ) throws(CommandError) -> Setting? {
+        guard case .scalar(let scalar) = value, value.null == nil else {
+            throw CommandError(
+                place, found: "\"\(option.name)\" has no single value",
+                expected: option.isFlag ? "true or false" : "one value", hint: "write `\(option.name): VALUE`")
+        }
+        guard option.isFlag else { return Setting(name: option.name, value: scalar.string, line: line) }
+        guard let isOn = value.bool else {
+            throw CommandError(
+                place, found: "\"\(option.name)\" is \"\(scalar.string)\"", expected: "true or false",
+                hint: "it is a switch")
+        }
+        return isOn ? Setting(name: option.name, value: nil, line: line) : nil
+    }
+
+    private static func invalid(_ error: any Error, path: String) -> CommandError {
+        var line = 1
+        var found = "\(error)"
+        switch error as? YamlError {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            (line, found) = (mark.line, problem)
+        case .duplicatedKeysInMapping(let names, let context):
+            line = context.mark.line
+            found = "\(names.map { "\"\($0)\"" }.joined(separator: ", ")) given more than once"
+        default: break
+        }
+        return CommandError("\(path):\(line)", found: found, expected: "YAML", hint: "one `name: value` per line")
+    }
+}

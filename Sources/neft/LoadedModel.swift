@@ -1,0 +1,86 @@
+import Checkpoints
+import Foundation
+import Kernels
+import Models
+import Neurons
+import Tokenization
+
+/// A model with its tokenizer and chat template, ready to use.
+struct LoadedModel {
+    let path: String
+    let files: ModelFiles
+    let model: Decoder
+    let tokenizer: Tokenizer
+    let template: ChatTemplate
+    /// The threads the model computes on.
+    let team: WorkerTeam
+
+    /// - Parameters:
+    ///   - templateName: `--chat-template`; nil for the model's own.
+    ///   - adapter: `--adapter`: trained rows, or a whole trained model that takes the place of the weights.
+    init(_ options: ModelOptions, templateName: String?, adapter: String? = nil, threads: Int) throws {
+        path = options.model
+        files = try ModelFiles.open(path)
+        // What is cheap to refuse comes before the weights.
+        let trained = try adapter.map { try Adapter(path: $0) }
+        tokenizer = try Tokenizer.load(files)
+        let source = tokenizer.chatTemplateSource
+        template =
+            if let templateName {
+                try ChatTemplate(named: templateName, source: source)
+            } else {
+                try ChatTemplate.detect(source: source, file: path)
+            }
+        team = WorkerTeam(threads: threads)
+        model = try Decoder.load(trained?.model ?? files, team: team)
+        guard tokenizer.vocabularySize <= model.vocabularySize else {
+            throw CommandError(
+                path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens for a model of \(model.vocabularySize)",
+                expected: "no more tokens than the model knows", hint: "the tokenizer is another model's")
+        }
+        if case .rows(let file) = trained {
+            try RowAdapter.apply(file, to: model, baseHash: baseHash(cache: options.cache))
+        }
+    }
+
+    /// Tokens that end an answer.
+    var endTokens: Set<Int32> {
+        Set([tokenizer.eosToken, template.endToken.flatMap { tokenizer.tokenID($0) }].compactMap { $0 })
+    }
+
+    /// The base hash, remembered in `cache`. To be asked for before any weight is changed.
+    func baseHash(cache: String?) -> String {
+        BaseHash.cached(
+            in: cache ?? Self.defaultCache, files: files.paths, configuration: model.canonicalConfiguration,
+            tensors: model.parameters.map(\.tensor))
+    }
+
+    private static var defaultCache: String {
+        let environment = ProcessInfo.processInfo.environment
+        let base = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.cache"
+        return base + "/neft"
+    }
+}
+
+/// What `--adapter` names.
+private enum Adapter {
+    /// `adapter.safetensors`: trained rows to put into the model.
+    case rows(String)
+    /// A whole model.
+    case whole(ModelFiles)
+
+    init(path: String) throws {
+        let file = path.hasSuffix(".safetensors") ? path : path + "/adapter.safetensors"
+        if FileManager.default.fileExists(atPath: file) {
+            self = .rows(file)
+        } else if FileManager.default.fileExists(atPath: path + "/config.json") {
+            self = .whole(try ModelFiles.open(path))
+        } else {
+            throw CommandError(
+                path, found: "no adapter.safetensors and no config.json",
+                expected: "what neft train left in RUN/final", hint: "check --adapter")
+        }
+    }
+
+    var model: ModelFiles? { if case .whole(let files) = self { files } else { nil } }
+}

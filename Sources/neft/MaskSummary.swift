@@ -1,0 +1,23 @@
+import Models
+import Neurons
+import Reporting
+
+/// A mask in a few lines for people.
+struct MaskSummary {
+    let lines: [String]
+
+    /// - Parameter total: number of neurons of the model.
+    init(_ mask: NeuronMask, of total: Int) {
+        let share = (Double(mask.count) / Double(total) * 1000).rounded() / 10
+        let layers = Set(mask.modules.map(\.layer)).count
+        let kinds = Projection.allCases.map { "\($0.shortName) \(mask.count(of: $0))" }.joined(separator: ", ")
+        lines = ["\(mask.count) of \(total) neurons selected (\(share)%), in \(layers) layers", "by projection: \(kinds)"]
+    }
+}
+
+extension NeuronMask {
+    /// Selected neurons of one kind of projection.
+    func count(of projection: Projection) -> Int {
+        modules.filter { $0.projection == projection }.reduce(0) { $0 + $1.rows.count }
+    }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Checkpoints
+import Collectives
+import Datasets
+import Evaluation
+import Neurons
+import Reporting
+import Tokenization
+import Training
+
+/// An error as the user sees it: a message and an exit code.
+struct Failure: Equatable {
+    /// Bad input or usage.
+    static let badInput: Int32 = 2
+    /// A fault of the program or the machine.
+    static let fault: Int32 = 1
+
+    let text: String
+    let exitCode: Int32
+
+    init(text: String, exitCode: Int32) {
+        self.text = text
+        self.exitCode = exitCode
+    }
+
+    init(_ error: any Error) {
+        switch error {
+        case let agreed as AgreedFailure: self = agreed.failure
+        case let usage as UsageError: self = usage.failure
+        case is CommandError, is CheckpointError, is TokenizationError, is DatasetError, is NeuronError, is CollectiveError,
+            is EvaluationError, is TrainingError, is ReportingError:
+            self.init(text: "\(error)", exitCode: Self.badInput)
+        default: self.init(text: "\(error)", exitCode: Self.fault)
+        }
+    }
+
+    /// swift-argument-parser's complaint about the command line.
+    init(usage error: any Error) {
+        let text = Neft.fullMessage(for: error)
+        self.init(
+            text: text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text, exitCode: Self.badInput)
+    }
+
+    /// For a message between ranks; never empty.
+    var encoded: String { "\(exitCode)\0\(text)" }
+
+    init?(encoded: some StringProtocol) {
+        let parts = encoded.split(separator: "\0", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let code = Int32(parts[0]) else { return nil }
+        self.init(text: String(parts[1]), exitCode: code)
+    }
+}
+
+/// The command line itself is wrong.
+struct UsageError: Error {
+    let failure: Failure
+}

@@ -1,0 +1,84 @@
+import Collectives
+import Foundation
+import Kernels
+import Reporting
+
+/// One run of the program: its ranks, what it prints, how it ends.
+///
+/// Two ways to fail. Inside `agree` a rank may fail alone: all ranks learn of it, one message is printed and all end
+/// with its exit code. Anywhere else a failing rank names itself and its host and ends the whole run.
+final class Session {
+    let communicator: any Communicator
+    let console: Console
+    private let mpi: MPICommunicator?
+
+    /// - Parameter environment: of the process; says whether a launcher started it.
+    init(environment: [String: String]) throws {
+        if MPILaunch.isLaunched(environment: environment) {
+            let mpi = try MPICommunicator(onFailure: Console.error)
+            self.mpi = mpi
+            communicator = mpi
+        } else {
+            mpi = nil
+            communicator = LocalCommunicator()
+        }
+        console = Console(isActive: communicator.rank == 0, environment: environment)
+        if let problem = MPILaunch.problem(environment: environment, size: communicator.size) { throw problem }
+    }
+
+    var isRoot: Bool { communicator.rank == 0 }
+
+    /// Runs `body` on every rank and waits for all. If it throws on any of them, all throw the same `AgreedFailure`.
+    /// `body` must not communicate: a rank that fails would leave the others waiting.
+    func agree<Result>(_ body: () throws -> Result) throws -> Result {
+        let result = Swift.Result { try body() }
+        guard communicator.size > 1 else { return try result.get() }
+        var failure: Failure?
+        if case .failure(let error) = result { failure = Failure(error) }
+        let all = communicator.allGather(Array("\(communicator.hostName)\0\(failure?.encoded ?? "")".utf8))
+        let failures = all.enumerated().compactMap { rank, bytes -> (rank: Int, host: String, failure: Failure)? in
+            let parts = String(decoding: bytes, as: UTF8.self).split(
+                separator: "\0", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, let failure = Failure(encoded: parts[1]) else { return nil }
+            return (rank, String(parts[0]), failure)
+        }
+        guard let first = failures.first else { return try result.get() }
+        let isShared = failures.count == communicator.size && failures.allSatisfy { $0.failure == first.failure }
+        let place = isShared ? "" : "rank \(first.rank) on \(first.host): "
+        throw AgreedFailure(failure: Failure(text: place + first.failure.text, exitCode: first.failure.exitCode))
+    }
+
+    /// Runs `body` on rank 0 alone while the others wait; they get nil. If it throws, all throw.
+    func onRoot<Result>(_ body: () throws -> Result) throws -> Result? {
+        try agree { isRoot ? try body() : nil }
+    }
+
+    /// Prints the error, if it is this rank's to print, and ends the process; the whole run if the other ranks do not
+    /// know of it.
+    func end(with error: any Error) -> Never {
+        console.finishProgress()
+        if let agreed = error as? AgreedFailure {
+            if isRoot { Console.error(agreed.failure.text) }
+            end(code: agreed.failure.exitCode)
+        }
+        let failure = Failure(error)
+        guard let mpi, mpi.size > 1 else {
+            Console.error(failure.text)
+            end(code: failure.exitCode)
+        }
+        Console.error("rank \(mpi.rank) on \(mpi.hostName): \(failure.text)")
+        mpi.abort(code: failure.exitCode)
+    }
+
+    /// Ends the process in step with the other ranks, which must do the same.
+    func end(code: Int32) -> Never {
+        console.finishProgress()
+        mpi?.finalize()
+        exit(code)
+    }
+}
+
+/// A failure that every rank knows of.
+struct AgreedFailure: Error {
+    let failure: Failure
+}

@@ -1,0 +1,53 @@
+import Datasets
+import Foundation
+
+/// A model and the rows it is to see; the same on every rank.
+struct Workload {
+    let loaded: LoadedModel
+    let dataset: Dataset
+    /// SHA-256 of the data file.
+    let dataHash: String
+
+    /// Collective; checks that all ranks see the same data file.
+    /// - Parameter split: which file of a folder is meant: `train` or `test`.
+    init(
+        model: ModelOptions, template: TemplateOptions, adapter: String? = nil, data: DataOptions, split: String,
+        in session: Session
+    ) throws {
+        let threads = session.threads(requested: model.threads)
+        let fields = try session.agree { try data.fields() }
+        let file = try session.agree { try Dataset.resolve(data.data, split: split) }
+        dataHash = try session.requireAgreement(onFile: file)
+        (loaded, dataset) = try session.agree {
+            let loaded = try LoadedModel(
+                model, templateName: template.chatTemplate, adapter: adapter, threads: threads)
+            let context = loaded.model.contextLength
+            guard data.maxLength ?? 0 <= context else {
+                throw CommandError(
+                    "--max-length", found: "\(data.maxLength ?? 0)", expected: "at most \(context), the model's context",
+                    hint: "lower it or leave it out")
+            }
+            let dataset = try Dataset.load(
+                file, tokenizer: loaded.tokenizer,
+                options: DatasetOptions(
+                    maxLength: data.maxLength ?? context, chatTemplate: loaded.template, limit: data.limit,
+                    skipBadRows: data.skipBadRows, fields: fields, split: split))
+            return (loaded, dataset)
+        }
+        if dataset.skippedCount > 0 {
+            session.console.warn("\(file): \(dataset.skippedCount) rows that cannot be used are left out")
+        }
+        if dataset.cutPromptCount > 0 {
+            session.console.warn(
+                "\(file): the prompts of \(dataset.cutPromptCount) of \(dataset.rows.count) rows lost their beginning "
+                    + "to fit \(data.maxLength ?? loaded.model.contextLength) tokens")
+        }
+    }
+
+    /// The base hash, after checking that all ranks have the same model. Collective; before any weight is changed.
+    func agreedBaseHash(cache: String?, in session: Session) throws -> String {
+        let hash = loaded.baseHash(cache: cache)
+        try session.requireAgreement(on: loaded.path, value: "base hash \(hash)")
+        return hash
+    }
+}

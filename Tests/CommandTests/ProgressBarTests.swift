@@ -1,0 +1,38 @@
+import Testing
+
+@testable import neft
+
+struct ProgressBarTests {
+    @Test func plainLinesComeSeldom() {
+        var bar = ProgressBar(label: "rows", total: 100, isTerminal: false, at: 0)
+        var lines: [String] = []
+        for i in 0...100 {
+            if let line = bar.update(done: i, detail: "", at: Double(i) * 0.2) { lines.append(line) }
+        }
+        // At 0, 5, 10, 15 and 20 seconds.
+        #expect(lines.count == 5)
+        #expect(lines.allSatisfy { $0.hasSuffix("\n") && !$0.contains("\r") && !$0.contains("\u{1B}") })
+        #expect(lines[2] == "rows 50/100  ETA 10s\n")
+        #expect(lines[4] == "rows 100/100\n")
+        #expect(!bar.isOnScreen)
+    }
+
+    @Test func barIsWrittenOver() {
+        var bar = ProgressBar(label: "step", total: 4, isTerminal: true, at: 0)
+        _ = bar.update(done: 0, detail: "", at: 0)
+        let text = bar.update(done: 1, detail: "loss 1.5", at: 1)
+        #expect(text == "\r[======                  ]  step 1/4  loss 1.5  ETA 3.0s\u{1B}[K")
+        let early = bar.update(done: 2, detail: "", at: 1.1)
+        #expect(early == nil)
+        #expect(bar.isOnScreen)
+    }
+
+    @Test func launchersThatChangeLinesAreNoTerminal() {
+        #expect(Terminal.passesOutputOn(launcher: ["mpirun", "-np", "2", "neft"]))
+        #expect(Terminal.passesOutputOn(launcher: ["/usr/bin/mpiexec", "neft"]))
+        #expect(!Terminal.passesOutputOn(launcher: ["orted"]))
+        #expect(!Terminal.passesOutputOn(launcher: []))
+        #expect(!Terminal.passesOutputOn(launcher: ["mpirun", "--output-filename", "x", "neft"]))
+        #expect(!Terminal.passesOutputOn(launcher: ["mpirun", "-tag-output", "neft"]))
+    }
+}

@@ -1,0 +1,115 @@
+import Checkpoints
+import Foundation
+import TestSupport
+
+/// A temporary folder with a tiny model, in which the built `neft` is run; removed with the last reference.
+final class Sandbox: Sendable {
+    let folder: URL
+
+    /// - Parameter seed: of the model's weights.
+    init(seed: UInt64 = 1) throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("neft-command-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try makeModel("model", seed: seed)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+
+    func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
+
+    @discardableResult
+    func write(_ name: String, _ text: String) throws -> String {
+        try Data(text.utf8).write(to: folder.appendingPathComponent(name))
+        return path(name)
+    }
+
+    func read(_ name: String) throws -> Data { try Data(contentsOf: folder.appendingPathComponent(name)) }
+
+    /// Names of everything in the folder, below it too, sorted.
+    var content: [String] {
+        (FileManager.default.enumerator(atPath: folder.path)?.allObjects as? [String] ?? []).sorted()
+    }
+
+    /// Runs `neft` in the folder on one rank without a launcher, or under `mpirun`.
+    func neft(_ arguments: [String], ranks: Int? = nil) async throws -> ProcessRunner.Outcome {
+        let executable = try ProductPath.executable("neft")
+        let environment = ["XDG_CACHE_HOME": path(".cache")]
+        guard let ranks else {
+            return try await ProcessRunner.run(executable, arguments, environment: environment, directory: folder)
+        }
+        let options = ["-wdir", folder.path]
+        return try await ProcessRunner.mpirun(
+            ranks: ranks, executable, arguments, environment: environment, options: options)
+    }
+
+    // MARK: - The model
+
+    /// A Llama of two layers with random weights and a tokenizer of single bytes.
+    func makeModel(_ name: String, seed: UInt64 = 1) throws {
+        try FileManager.default.createDirectory(
+            at: folder.appendingPathComponent(name), withIntermediateDirectories: true)
+        let (hidden, intermediate, keyValue) = (32, 64, 16)
+        try write(
+            "\(name)/config.json",
+            """
+            {"model_type": "llama", "hidden_size": \(hidden), "intermediate_size": \(intermediate),
+             "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5,
+             "vocab_size": 258, "max_position_embeddings": 256, "rope_theta": 10000, "tie_word_embeddings": true}
+            """)
+        var shapes: [(String, [Int])] = [("embed_tokens", [258, hidden]), ("norm", [hidden])]
+        for layer in 0..<2 {
+            shapes += [
+                ("self_attn.q_proj", [hidden, hidden]), ("self_attn.k_proj", [keyValue, hidden]),
+                ("self_attn.v_proj", [keyValue, hidden]), ("self_attn.o_proj", [hidden, hidden]),
+                ("mlp.gate_proj", [intermediate, hidden]), ("mlp.up_proj", [intermediate, hidden]),
+                ("mlp.down_proj", [hidden, intermediate]), ("input_layernorm", [hidden]),
+                ("post_attention_layernorm", [hidden]),
+            ].map { ("layers.\(layer).\($0)", $1) }
+        }
+        var writer = SafetensorsWriter()
+        for (number, (module, shape)) in shapes.enumerated() {
+            let isNorm = shape.count == 1
+            let values = randomFloats(shape.reduce(1, *), seed: seed * 1000 + UInt64(number), scale: 0.2)
+                .map { isNorm ? $0 + 1 : $0 }
+            writer.add("model.\(module).weight", floats: values, shape: shape)
+        }
+        try writer.write(to: path("\(name)/model.safetensors"))
+        try makeTokenizer(name)
+    }
+
+    private func makeTokenizer(_ name: String) throws {
+        // GPT-2's printable stand-ins for bytes: printable ones stand for themselves, the others come after 255.
+        var other: UInt32 = 255
+        var vocabulary: [String: Int] = [:]
+        for byte in UInt32(0)..<256 {
+            let isPrintable = (33...126).contains(byte) || (161...172).contains(byte) || (174...255).contains(byte)
+            if !isPrintable { other += 1 }
+            guard let scalar = Unicode.Scalar(isPrintable ? byte : other) else { continue }
+            vocabulary[String(scalar)] = Int(byte)
+        }
+        let specials = ["<|im_start|>", "<|im_end|>"]
+        let added = specials.enumerated().map { index, text -> [String: Any] in
+            ["id": 256 + index, "content": text, "special": true, "normalized": false, "lstrip": false,
+             "rstrip": false, "single_word": false]
+        }
+        let byteLevel: [String: Any] = ["type": "ByteLevel", "add_prefix_space": false, "use_regex": true]
+        try writeJSON(
+            "\(name)/tokenizer.json",
+            [
+                "version": "1.0", "added_tokens": added, "pre_tokenizer": byteLevel, "decoder": ["type": "ByteLevel"],
+                "model": ["type": "BPE", "vocab": vocabulary, "merges": [String]()],
+            ])
+        let template =
+            #"{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "#
+            + #"+ '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}"#
+            + #"{{ '<|im_start|>assistant\n' }}{% endif %}"#
+        try writeJSON("\(name)/tokenizer_config.json", ["eos_token": "<|im_end|>", "chat_template": template])
+    }
+
+    private func writeJSON(_ name: String, _ object: [String: Any]) throws {
+        try JSONSerialization.data(withJSONObject: object, options: .sortedKeys)
+            .write(to: folder.appendingPathComponent(name))
+    }
+}
