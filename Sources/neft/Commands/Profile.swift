@@ -37,7 +37,7 @@ struct Profile: SessionCommand {
     }
 
     func run(in session: Session) throws {
-        _ = try session.onRoot { try output.checkIsFree(isFolder: false) }
+        try session.onRoot { try output.checkIsFree(isFolder: false) }
         let work = try Workload(model: model, template: template, data: data, split: "train", in: session)
         let baseHash = try work.agreedBaseHash(cache: model.cache, in: session)
         let rows = SampledRows(
@@ -50,7 +50,7 @@ struct Profile: SessionCommand {
                 team: work.loaded.team)
         }
         let profile = try session.profile(run, rows)
-        _ = try session.onRoot { try profile.save(to: output.output) }
+        try session.onRoot { try profile.save(to: output.output) }
         if common.json {
             session.console.result([
                 "method": .string(profile.method), "neurons": .int(profile.neuronCount),

@@ -23,10 +23,8 @@ struct TrainingRun {
         self.command = command
         self.session = session
         // Refusals that need no weights come first.
-        try session.agree {
-            if session.isRoot { try command.output.checkIsFree(isFolder: true) }
-            if let file = command.neurons.neurons { _ = try NeuronMask.load(file) }
-        }
+        try session.onRoot { try command.output.checkIsFree(isFolder: true) }
+        try session.agree { if let file = command.neurons.neurons { _ = try NeuronMask.load(file) } }
         directoryWriter = try session.agree {
             command.method.method == .neft
                 ? nil : try ModelDirectoryWriter(source: try ModelFiles.open(command.model.model))
@@ -58,7 +56,7 @@ struct TrainingRun {
                 model: work.loaded.model, trainable: trainable, data: rows, configuration: command.trainingConfiguration,
                 communicator: session.communicator, team: work.loaded.team)
         }
-        try session.agree { try record?.save(mask) }
+        try session.onRoot { try record?.save(mask) }
         announce(mask, trainable, steps: trainer.totalSteps)
 
         let summary = try session.trainingStep {
@@ -68,7 +66,7 @@ struct TrainingRun {
                 show(progress)
             }
         }
-        try session.agree {
+        try session.onRoot {
             try record?.finish(seconds: (ContinuousClock.now - clock) / .seconds(1)) { folder in
                 if let directoryWriter {
                     try directoryWriter.write(work.loaded.model, to: folder)
