@@ -28,7 +28,8 @@ enum BadInput: String, CaseIterable, Sendable {
             let data = try sandbox.read("model/\(file)")
             var object = try JSONSerialization.jsonObject(with: data) as? [String: Any] ?? [:]
             change(&object)
-            try JSONSerialization.data(withJSONObject: object).write(to: sandbox.folder.appendingPathComponent("model/\(file)"))
+            try JSONSerialization.data(withJSONObject: object).write(
+                to: sandbox.folder.appendingPathComponent("model/\(file)"))
         }
         func data(_ text: String) throws -> [String] {
             try sandbox.write("bad.jsonl", Self.goodRow + text + "\n")
@@ -47,7 +48,8 @@ enum BadInput: String, CaseIterable, Sendable {
             return (with("-m", "other.gguf"), ["other.gguf", "GGUF"])
         case .truncatedSafetensors:
             let whole = try sandbox.read("model/model.safetensors")
-            try whole.prefix(whole.count / 2).write(to: sandbox.folder.appendingPathComponent("model/model.safetensors"))
+            try whole.prefix(whole.count / 2).write(
+                to: sandbox.folder.appendingPathComponent("model/model.safetensors"))
             return (train, ["model.safetensors"])
         case .wrongShape:
             try config { $0["intermediate_size"] = 80 }
@@ -59,7 +61,9 @@ enum BadInput: String, CaseIterable, Sendable {
             try config { $0["model_type"] = "mamba" }
             return (train, ["config.json", "mamba", "llama"])
         case .unknownTokenizer:
-            try config({ $0["model"] = ["type": "Unigram", "vocab": [String: Int](), "merges": [String]()] }, file: "tokenizer.json")
+            try config(
+                { $0["model"] = ["type": "Unigram", "vocab": [String: Int](), "merges": [String]()] },
+                file: "tokenizer.json")
             return (train, ["tokenizer.json", "Unigram"])
         case .missingTokenizer:
             try FileManager.default.removeItem(atPath: sandbox.path("model/tokenizer.json"))
@@ -73,7 +77,9 @@ enum BadInput: String, CaseIterable, Sendable {
             return (with("-d", "empty.jsonl"), ["empty.jsonl", "empty"])
         case .malformedLine: return (try data(#"{"prompt": "x", "#), ["bad.jsonl:2", "malformed JSON"])
         case .rowWithoutTarget:
-            return (try data(#"{"prompt": "x", "completion": ""}"#), ["bad.jsonl:2", "no target tokens", "--skip-bad-rows"])
+            return (
+                try data(#"{"prompt": "x", "completion": ""}"#), ["bad.jsonl:2", "no target tokens", "--skip-bad-rows"]
+            )
         case .completionTooLong:
             let long = String(repeating: "long ", count: 100)
             return (try data(#"{"prompt": "x", "completion": "\#(long)"}"#), ["bad.jsonl:2", "256"])
@@ -107,7 +113,8 @@ enum BadInput: String, CaseIterable, Sendable {
             )
         case .missingAdapter:
             return (
-                ["generate", "-m", "model", "--prompt", "a", "--adapter", "nowhere"], ["nowhere", "adapter.safetensors"]
+                ["generate", "-m", "model", "--prompt", "a", "--adapter", "nowhere"],
+                ["nowhere", "adapter.safetensors"]
             )
         case .topZero: return (with("--top", "0%"), ["--top", "0%", "more than 0%"])
         case .topTooMuch: return (with("--top", "200%"), ["--top", "200%", "at most 100%"])
@@ -120,7 +127,9 @@ enum BadInput: String, CaseIterable, Sendable {
         case .microBatchTooLarge: return (with("--micro-batch", "32"), ["--micro-batch 32", "--global-batch 16"])
         case .unknownConfigurationKey:
             try sandbox.write("options.yaml", "epochs: 1\nlerning-rate: 1e-3\n")
-            return (with("--config", "options.yaml"), ["options.yaml:2", "lerning-rate", "did you mean \"learning-rate\"?"])
+            return (
+                with("--config", "options.yaml"), ["options.yaml:2", "lerning-rate", "did you mean \"learning-rate\"?"]
+            )
         case .missingConfiguration: return (with("--config", "nowhere.yaml"), ["nowhere.yaml"])
         case .wrongField: return (with("--field", "propmt=x"), ["--field", "propmt"])
         }

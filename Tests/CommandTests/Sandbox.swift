@@ -99,8 +99,10 @@ final class Sandbox: Sendable {
         }
         let specials = ["<|im_start|>", "<|im_end|>"]
         let added = specials.enumerated().map { index, text -> [String: Any] in
-            ["id": 256 + index, "content": text, "special": true, "normalized": false, "lstrip": false,
-             "rstrip": false, "single_word": false]
+            [
+                "id": 256 + index, "content": text, "special": true, "normalized": false, "lstrip": false,
+                "rstrip": false, "single_word": false,
+            ]
         }
         let byteLevel: [String: Any] = ["type": "ByteLevel", "add_prefix_space": false, "use_regex": true]
         try writeJSON(

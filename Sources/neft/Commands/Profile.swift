@@ -58,7 +58,8 @@ struct Profile: SessionCommand {
                 "output": .string(output.output),
             ])
         } else {
-            session.console.result("\(profile.neuronCount) neurons scored (\(profile.method)), written to \(output.output)")
+            session.console.result(
+                "\(profile.neuronCount) neurons scored (\(profile.method)), written to \(output.output)")
         }
     }
 }
@@ -90,7 +91,8 @@ extension Session {
         }
     }
 
-    /// Runs something collective of `Training`. A `TrainingError` is the same on all ranks; any other may be one rank's.
+    /// Runs something collective of `Training`. A `TrainingError` is the same on all ranks; any other may be one
+    /// rank's alone.
     func trainingStep<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()

@@ -29,8 +29,8 @@ final class Session {
     var isRoot: Bool { communicator.rank == 0 }
 
     /// Runs `body` on every rank and waits for all. If it throws on any of them, all throw the same `AgreedFailure`,
-    /// which names rank and host unless all failed alike. `body` must not communicate: a rank that fails would leave the
-    /// others waiting.
+    /// which names rank and host unless all failed alike. `body` must not communicate: a rank that fails would leave
+    /// the others waiting.
     func agree<Result>(_ body: () throws -> Result) throws -> Result {
         try agree(named: true, body)
     }
