@@ -47,7 +47,7 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
         weightFiles = names.map { "\(path)/\($0)" }
         var fileOf: [String: Int] = [:]
         for (number, file) in files.enumerated() { for name in file.entries.keys { fileOf[name] = number } }
-        for (name, file) in listed ?? [:] where fileOf[name] == nil {
+        for (name, file) in (listed ?? [:]).sorted(by: { $0.key < $1.key }) where fileOf[name] == nil {
             throw CheckpointError(
                 file: "\(path)/\(file)", item: name, found: "no such tensor", expected: "it, as the index says",
                 hint: "download or save the model again")

@@ -35,7 +35,8 @@ public final class SafetensorsFile: @unchecked Sendable {
         }
         var metadata: [String: String] = [:]
         var entries: [String: Entry] = [:]
-        for (name, value) in object {
+        // In order of their names: every rank that reads a damaged file says the same of it.
+        for (name, value) in object.sorted(by: { $0.key < $1.key }) {
             if name == "__metadata__" {
                 guard let strings = value as? [String: String] else {
                     throw failure("__metadata__", "values that are not strings", "strings")

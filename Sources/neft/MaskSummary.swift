@@ -11,7 +11,9 @@ struct MaskSummary {
         let share = (Double(mask.count) / Double(total) * 1000).rounded() / 10
         let layers = Set(mask.modules.map(\.layer)).count
         let kinds = Projection.allCases.map { "\($0.shortName) \(mask.count(of: $0))" }.joined(separator: ", ")
-        lines = ["\(mask.count) of \(total) neurons selected (\(share)%), in \(layers) layers", "by projection: \(kinds)"]
+        lines = [
+            "\(mask.count) of \(total) neurons selected (\(share)%), in \(layers) layers", "by projection: \(kinds)",
+        ]
     }
 }
 

@@ -8,7 +8,8 @@ enum Program {
     static func main() {
         guard CPU.isSupported else {
             Console.error(
-                "the processor of \(ProcessInfo.processInfo.hostName) lacks AVX2, FMA or BMI2, which neft needs (x86-64-v3)")
+                "the processor of \(ProcessInfo.processInfo.hostName) lacks AVX2, FMA or BMI2 (x86-64-v3)"
+            )
             exit(Failure.badInput)
         }
         let session: Session
@@ -37,7 +38,7 @@ enum Program {
                 return nil
             } catch let error as CommandError {
                 throw error
-            } catch where Neft.exitCode(for: error).isSuccess {
+            } catch  where Neft.exitCode(for: error).isSuccess {
                 session.console.result(Neft.fullMessage(for: error))
                 return nil
             } catch {

@@ -24,7 +24,8 @@ struct Workload {
             let context = loaded.model.contextLength
             guard data.maxLength ?? 0 <= context else {
                 throw CommandError(
-                    "--max-length", found: "\(data.maxLength ?? 0)", expected: "at most \(context), the model's context",
+                    "--max-length", found: "\(data.maxLength ?? 0)",
+                    expected: "at most \(context), the model's context",
                     hint: "lower it or leave it out")
             }
             let dataset = try Dataset.load(

@@ -7,7 +7,7 @@ import Testing
 
 struct HelpTests {
     /// What every subcommand is expected to be called.
-    static let commands = ["preview", "select", "generate"]
+    static let commands = ["preview", "profile", "select", "train", "evaluate", "generate", "bench step"]
 
     @Test(arguments: commands)
     func helpReadsWell(command: String) async throws {

@@ -65,7 +65,8 @@ struct OptionFileTests {
 
     @Test func resolvedConfigurationRoundTrips() throws {
         let notes = [
-            "plain", "two words", "no", "null", "\"quoted\" \\ back", "line\nbreak\ttab\r", "a: b # c", "–dash’s \u{2028}", "007",
+            "plain", "two words", "no", "null", "\"quoted\" \\ back", "line\nbreak\ttab\r", "a: b # c",
+            "–dash’s \u{2028}", "007",
             "- x", "{a}", "~", "1e3", "%",
         ]
         for note in notes {

@@ -4,7 +4,7 @@ import Testing
 
 struct ProgressBarTests {
     @Test func plainLinesComeSeldom() {
-        var bar = ProgressBar(label: "rows", total: 100, isTerminal: false, at: 0)
+        var bar = ProgressBar(label: "rows", total: 100, columns: nil, at: 0)
         var lines: [String] = []
         for i in 0...100 {
             if let line = bar.update(done: i, detail: "", at: Double(i) * 0.2) { lines.append(line) }
@@ -18,11 +18,14 @@ struct ProgressBarTests {
     }
 
     @Test func barIsWrittenOver() {
-        var bar = ProgressBar(label: "step", total: 4, isTerminal: true, at: 0)
+        var bar = ProgressBar(label: "step", total: 4, columns: 60, at: 0)
         _ = bar.update(done: 0, detail: "", at: 0)
         let text = bar.update(done: 1, detail: "loss 1.5", at: 1)
-        #expect(text == "\r[======                  ]  step 1/4  loss 1.5  ETA 3.0s\u{1B}[K")
-        let early = bar.update(done: 2, detail: "", at: 1.1)
+        #expect(text == "\r[======                  ]  step 1/4  ETA 3.0s  loss 1.5\u{1B}[K")
+        // Never wider than the terminal: a wrapped line cannot be written over.
+        let long = bar.update(done: 1, detail: String(repeating: "x", count: 100), at: 2)
+        #expect(long?.count == 1 + 59 + 3)
+        let early = bar.update(done: 2, detail: "", at: 2.1)
         #expect(early == nil)
         #expect(bar.isOnScreen)
     }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Neurons
 import TestSupport
 
 /// A temporary folder with a tiny model, in which the built `neft` is run; removed with the last reference.
@@ -27,9 +28,10 @@ final class Sandbox: Sendable {
 
     func read(_ name: String) throws -> Data { try Data(contentsOf: folder.appendingPathComponent(name)) }
 
-    /// Names of everything in the folder, below it too, sorted.
+    /// Names of everything in the folder, below it too, sorted; without the cache.
     var content: [String] {
-        (FileManager.default.enumerator(atPath: folder.path)?.allObjects as? [String] ?? []).sorted()
+        (FileManager.default.enumerator(atPath: folder.path)?.allObjects as? [String] ?? [])
+            .filter { !$0.hasPrefix(".cache") }.sorted()
     }
 
     /// Runs `neft` in the folder on one rank without a launcher, or under `mpirun`.
@@ -42,6 +44,12 @@ final class Sandbox: Sendable {
         let options = ["-wdir", folder.path]
         return try await ProcessRunner.mpirun(
             ranks: ranks, executable, arguments, environment: environment, options: options)
+    }
+
+    /// A mask of two neurons.
+    func writeMask(_ name: String, baseHash: String) throws {
+        let module = NeuronMask.Module(name: "model.layers.0.mlp.up_proj", layer: 0, projection: .up, rows: [1, 3])
+        try NeuronMask(modules: [module], baseHash: baseHash, provenance: [:]).save(to: path(name))
     }
 
     // MARK: - The model
@@ -91,8 +99,10 @@ final class Sandbox: Sendable {
         }
         let specials = ["<|im_start|>", "<|im_end|>"]
         let added = specials.enumerated().map { index, text -> [String: Any] in
-            ["id": 256 + index, "content": text, "special": true, "normalized": false, "lstrip": false,
-             "rstrip": false, "single_word": false]
+            [
+                "id": 256 + index, "content": text, "special": true, "normalized": false, "lstrip": false,
+                "rstrip": false, "single_word": false,
+            ]
         }
         let byteLevel: [String: Any] = ["type": "ByteLevel", "add_prefix_space": false, "use_regex": true]
         try writeJSON(

@@ -94,7 +94,9 @@ struct EvaluationOptions: ParsableArguments {
         transform: Self.parse)
     var metrics = Metric.allCases
 
-    @Option(help: ArgumentHelp("Show this many answers (default: none).", valueName: "n"), transform: OptionValue.nonNegative)
+    @Option(
+        help: ArgumentHelp("Show this many answers (default: none).", valueName: "n"),
+        transform: OptionValue.nonNegative)
     var samples = 0
 
     private static func parse(_ list: String) throws(OptionValueError) -> [Metric] {
@@ -109,7 +111,8 @@ struct EvaluationOptions: ParsableArguments {
 extension EvaluationRow {
     fileprivate init(_ row: EncodedRow, file: String) {
         self.init(
-            origin: "\(file):\(row.line)", prompt: row.prompt, promptTokens: Array(row.tokens.prefix(row.promptTokenCount)),
+            origin: "\(file):\(row.line)", prompt: row.prompt,
+            promptTokens: Array(row.tokens.prefix(row.promptTokenCount)),
             reference: row.completion, tokens: row.tokens, isTarget: row.isTarget)
     }
 }

@@ -6,7 +6,8 @@ struct Generate: SessionCommand {
     static let configuration = CommandConfiguration(
         abstract: "Answer one prompt.",
         discussion: """
-            The prompt is written as the model's chat template wants it; the answer is the most likely one, word by word.
+            The prompt is written as the model's chat template wants it. The answer is the most likely one, token by
+            token: the same every time.
 
               neft generate -m MODEL --prompt "Translate into Italian: a small text editor"
               neft generate -m MODEL --adapter RUN/final --prompt "…"

@@ -79,9 +79,13 @@ struct Preview: SessionCommand {
 }
 
 struct PreviewOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Show the first rows (default: 3; with --json always all).", valueName: "rows"), transform: OptionValue.positive)
+    @Option(
+        help: ArgumentHelp("Show the first rows (default: 3; with --json always all).", valueName: "rows"),
+        transform: OptionValue.positive)
     var show = 3
 
-    @Option(help: ArgumentHelp("Also list the rows of the first steps, counted from 0.", valueName: "steps"), transform: OptionValue.nonNegative)
+    @Option(
+        help: ArgumentHelp("Also list the rows of the first steps, counted from 0.", valueName: "steps"),
+        transform: OptionValue.nonNegative)
     var batches = 0
 }

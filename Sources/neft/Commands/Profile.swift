@@ -37,7 +37,7 @@ struct Profile: SessionCommand {
     }
 
     func run(in session: Session) throws {
-        _ = try session.onRoot { try output.checkIsFree(isFolder: false) }
+        try session.onRoot { try output.checkIsFree(isFolder: false) }
         let work = try Workload(model: model, template: template, data: data, split: "train", in: session)
         let baseHash = try work.agreedBaseHash(cache: model.cache, in: session)
         let rows = SampledRows(
@@ -50,7 +50,7 @@ struct Profile: SessionCommand {
                 team: work.loaded.team)
         }
         let profile = try session.profile(run, rows)
-        _ = try session.onRoot { try profile.save(to: output.output) }
+        try session.onRoot { try profile.save(to: output.output) }
         if common.json {
             session.console.result([
                 "method": .string(profile.method), "neurons": .int(profile.neuronCount),
@@ -58,7 +58,8 @@ struct Profile: SessionCommand {
                 "output": .string(output.output),
             ])
         } else {
-            session.console.result("\(profile.neuronCount) neurons scored (\(profile.method)), written to \(output.output)")
+            session.console.result(
+                "\(profile.neuronCount) neurons scored (\(profile.method)), written to \(output.output)")
         }
     }
 }
@@ -90,7 +91,8 @@ extension Session {
         }
     }
 
-    /// Runs something collective of `Training`. A `TrainingError` is the same on all ranks; any other may be one rank's.
+    /// Runs something collective of `Training`. A `TrainingError` is the same on all ranks; any other may be one
+    /// rank's alone.
     func trainingStep<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()

@@ -28,7 +28,9 @@ struct ResolvedConfiguration {
     private static func quoted(_ value: String) -> String {
         let isPlain = value.first?.isLetter == true || value.first?.isNumber == true || value.first == "/"
         let isSimple = value.unicodeScalars.allSatisfy {
-            $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || "./_+-%".unicodeScalars.contains($0))
+            $0.isASCII
+                && ($0.properties.isAlphabetic || $0.properties.numericType != nil
+                    || "./_+-%".unicodeScalars.contains($0))
         }
         let isWord = ["null", "yes", "no", "on", "off", "y", "n"].contains(value.lowercased())
         if isPlain && isSimple && !isWord { return value }

@@ -3,7 +3,7 @@ import ArgumentParser
 /// Which rows, and how they are prepared.
 struct DataOptions: ParsableArguments {
     static let dataHelp = ArgumentHelp(
-        "Rows as JSON lines with prompt and completion, messages, or text; or a folder with train.jsonl and test.jsonl.",
+        "JSON lines with prompt and completion, messages, or text; or a folder with train.jsonl and test.jsonl.",
         valueName: "path")
 
     @Option(name: .shortAndLong, help: DataOptions.dataHelp)
@@ -19,7 +19,8 @@ struct DataOptions: ParsableArguments {
     var maxLength: Int?
 
     @Option(
-        help: ArgumentHelp("Other names of keys in the file: prompt=question,completion=answer.", valueName: "key=name"))
+        help: ArgumentHelp("Other names of keys in the file: prompt=question,completion=answer.", valueName: "key=name")
+    )
     var field: String?
 
     @Flag(help: "Leave rows out that cannot be used, and count them, instead of refusing the file.")
@@ -32,7 +33,8 @@ struct DataOptions: ParsableArguments {
             let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2, Self.keys.contains(parts[0]), fields[parts[0]] == nil else {
                 throw CommandError(
-                    "--field", found: "\"\(pair)\"", expected: "KEY=NAME with KEY one of \(Self.keys.joined(separator: ", "))",
+                    "--field", found: "\"\(pair)\"",
+                    expected: "KEY=NAME with KEY one of \(Self.keys.joined(separator: ", "))",
                     hint: "for example --field prompt=question,completion=answer")
             }
             fields[parts[0]] = parts[1]
@@ -45,7 +47,9 @@ struct DataOptions: ParsableArguments {
 
 /// How rows are cut into batches. What a run computes depends on these, never on the number of ranks.
 struct BatchOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Rows per step, over all ranks (default: 16).", valueName: "rows"), transform: OptionValue.positive)
+    @Option(
+        help: ArgumentHelp("Rows per step, over all ranks (default: 16).", valueName: "rows"),
+        transform: OptionValue.positive)
     var globalBatch = 16
 
     @Option(
@@ -53,13 +57,16 @@ struct BatchOptions: ParsableArguments {
         transform: OptionValue.positive)
     var microBatch = 4
 
-    @Option(help: ArgumentHelp("Decides the order of the rows and all that is random (default: 1).", valueName: "n"), transform: OptionValue.seed)
+    @Option(
+        help: ArgumentHelp("Decides the order of the rows and all that is random (default: 1).", valueName: "n"),
+        transform: OptionValue.seed)
     var seed: UInt64 = 1
 
     func validate() throws {
         guard microBatch <= globalBatch else {
             throw ValidationError(
-                "--micro-batch \(microBatch) is more than --global-batch \(globalBatch): a step is cut into micro-batches")
+                "--micro-batch \(microBatch) is more than --global-batch \(globalBatch), which is cut into micro-batches"
+            )
         }
     }
 }

@@ -8,6 +8,8 @@ struct GenerationOptions: ParsableArguments {
 
 /// How many rows are computed at once.
 struct BatchSizeOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Rows computed at once (default: 4 in training, 16 in generation).", valueName: "rows"), transform: OptionValue.positive)
+    @Option(
+        help: ArgumentHelp("Rows computed at once (default: 4 in training, 16 in generation).", valueName: "rows"),
+        transform: OptionValue.positive)
     var batch: Int?
 }

@@ -5,7 +5,9 @@ struct ModelOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: ArgumentHelp("A GGUF file or a Hugging Face directory.", valueName: "model"))
     var model: String
 
-    @Option(help: ArgumentHelp("CPU threads per rank (default: the CPUs this process may use).", valueName: "n"), transform: OptionValue.positive)
+    @Option(
+        help: ArgumentHelp("CPU threads per rank (default: the CPUs this process may use).", valueName: "n"),
+        transform: OptionValue.positive)
     var threads: Int?
 
     @Option(
@@ -16,12 +18,15 @@ struct ModelOptions: ParsableArguments {
 
 /// How conversations are written for the model.
 struct TemplateOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("chatml, or none to join prompt and completion (default: the model's own).", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "chatml, or none to join prompt and completion (default: the model's own).", valueName: "name"))
     var chatTemplate: String?
 }
 
 /// A tuned model is a model and an adapter.
 struct AdapterOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("What training made of the model: RUN/final or its adapter.safetensors.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("What training made of the model: RUN/final or its adapter.safetensors.", valueName: "path"))
     var adapter: String?
 }

@@ -16,7 +16,8 @@ struct TrainingOptions: ParsableArguments {
     var schedule = LearningRateSchedule.Shape.linear
 
     @Option(
-        help: ArgumentHelp("How long it rises first: a share of the steps or a number of them (default: 5%).", valueName: "5%|steps"),
+        help: ArgumentHelp(
+            "How long it rises first: a share of the steps or a number of them (default: 5%).", valueName: "5%|steps"),
         transform: WarmupOption.init)
     var warmup: WarmupOption?
 
@@ -25,7 +26,9 @@ struct TrainingOptions: ParsableArguments {
         transform: OptionValue.positiveOrInfinite)
     var maxGradNorm = 1.0
 
-    @Option(help: ArgumentHelp("Decoupled weight decay (default: 0).", valueName: "rate"), transform: OptionValue.nonNegativeNumber)
+    @Option(
+        help: ArgumentHelp("Decoupled weight decay (default: 0).", valueName: "rate"),
+        transform: OptionValue.nonNegativeNumber)
     var weightDecay = 0.0
 }
 

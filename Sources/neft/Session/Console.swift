@@ -7,19 +7,19 @@ final class Console {
     let isActive: Bool
     /// Leaves notes and progress out; warnings and errors stay.
     var isQuiet = false
-    /// Whether standard error ends in a terminal, where a line can be written over.
-    let isTerminal: Bool
+    /// Width of the terminal on which standard error ends, where a line can be written over; nil where it does not.
+    private let columns: Int?
     private var bar: ProgressBar?
 
     init(isActive: Bool, environment: [String: String]) {
         self.isActive = isActive
-        isTerminal = isActive && Terminal.isTerminal(STDERR_FILENO, environment: environment)
+        columns = isActive ? Terminal.columns(STDERR_FILENO, environment: environment) : nil
     }
 
     /// Whether standard output may carry colours.
     var hasColours: Bool {
         let environment = ProcessInfo.processInfo.environment
-        return isTerminal && isatty(STDOUT_FILENO) == 1 && environment["NO_COLOR"] == nil
+        return columns != nil && isatty(STDOUT_FILENO) == 1 && environment["NO_COLOR"] == nil
     }
 
     /// One line for whoever watches.
@@ -53,7 +53,7 @@ final class Console {
         let now = ProcessInfo.processInfo.systemUptime
         if bar?.label != label || done < bar?.done ?? 0 {
             finishProgress()
-            bar = ProgressBar(label: label, total: total, isTerminal: isTerminal, at: now)
+            bar = ProgressBar(label: label, total: total, columns: columns, at: now)
         }
         if let text = bar?.update(done: done, detail: detail, at: now) { Self.write(text, to: STDERR_FILENO) }
         if done >= total { finishProgress() }

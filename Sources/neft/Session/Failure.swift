@@ -27,7 +27,8 @@ struct Failure: Equatable {
         switch error {
         case let agreed as AgreedFailure: self = agreed.failure
         case let usage as UsageError: self = usage.failure
-        case is CommandError, is CheckpointError, is TokenizationError, is DatasetError, is NeuronError, is CollectiveError,
+        case is CommandError, is CheckpointError, is TokenizationError, is DatasetError, is NeuronError,
+            is CollectiveError,
             is EvaluationError, is TrainingError, is ReportingError:
             self.init(text: "\(error)", exitCode: Self.badInput)
         default: self.init(text: "\(error)", exitCode: Self.fault)

@@ -6,13 +6,14 @@ struct ProgressBar {
     private(set) var done = 0
     /// Whether an unfinished line stands on the terminal.
     private(set) var isOnScreen = false
-    private let isTerminal: Bool
+    /// Width of the terminal; nil for plain lines.
+    private let columns: Int?
     private var estimator: ProgressEstimator
     private var lastShown: Double?
 
-    init(label: String, total: Int, isTerminal: Bool, at now: Double) {
+    init(label: String, total: Int, columns: Int?, at now: Double) {
         self.label = label
-        self.isTerminal = isTerminal
+        self.columns = columns
         estimator = ProgressEstimator(total: total, at: now)
     }
 
@@ -20,17 +21,20 @@ struct ProgressBar {
     mutating func update(done: Int, detail: String, at now: Double) -> String? {
         self.done = done
         estimator.update(done: done, at: now)
-        let interval = isTerminal ? 0.2 : 5
+        let interval = columns == nil ? 5 : 0.2
         if let lastShown, now - lastShown < interval, done < estimator.total { return nil }
         lastShown = now
         var parts = ["\(label) \(done)/\(estimator.total)"]
-        if isTerminal { parts.insert(Self.bar(estimator.fraction), at: 0) }
-        if !detail.isEmpty { parts.append(detail) }
-        if done < estimator.total, let left = estimator.secondsLeft { parts.append("ETA \(Human.duration(left))") }
-        let line = parts.joined(separator: "  ")
-        guard isTerminal else { return line + "\n" }
+        let left = done < estimator.total ? estimator.secondsLeft.map { "ETA \(Human.duration($0))" } : nil
+        guard let columns else {
+            let line = (parts + [detail, left ?? ""]).filter { !$0.isEmpty }.joined(separator: "  ")
+            return line + "\n"
+        }
+        // What is cut off where the terminal is narrow comes last.
+        parts.insert(Self.bar(estimator.fraction), at: 0)
+        let line = (parts + [left ?? "", detail]).filter { !$0.isEmpty }.joined(separator: "  ")
         isOnScreen = true
-        return "\r\(line)\u{1B}[K"
+        return "\r\(line.prefix(max(1, columns - 1)))\u{1B}[K"
     }
 
     private static func bar(_ fraction: Double) -> String {

@@ -14,7 +14,8 @@ extension Session {
         for (rank, bytes) in report.enumerated() {
             let figures = String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
             guard figures[0] > figures[1] else { continue }
-            let who = sharing == 1 ? "rank \(rank) computes" : "\(figures[2]) ranks that share CPUs with rank \(rank) compute"
+            let who =
+                sharing == 1 ? "rank \(rank) computes" : "\(figures[2]) ranks that share CPUs with rank \(rank) compute"
             console.warn(
                 "\(who) on \(figures[0]) threads with \(figures[1]) CPUs: slow; lower --threads, start fewer ranks, "
                     + "or bind them (mpirun --map-by slot:PE=N)")

@@ -28,9 +28,21 @@ final class Session {
 
     var isRoot: Bool { communicator.rank == 0 }
 
-    /// Runs `body` on every rank and waits for all. If it throws on any of them, all throw the same `AgreedFailure`.
-    /// `body` must not communicate: a rank that fails would leave the others waiting.
+    /// Runs `body` on every rank and waits for all. If it throws on any of them, all throw the same `AgreedFailure`,
+    /// which names rank and host unless all failed alike. `body` must not communicate: a rank that fails would leave
+    /// the others waiting.
     func agree<Result>(_ body: () throws -> Result) throws -> Result {
+        try agree(named: true, body)
+    }
+
+    /// Runs `body` on rank 0 alone while the others wait; they get nil. If it throws, all throw.
+    @discardableResult
+    func onRoot<Result>(_ body: () throws -> Result) throws -> Result? {
+        try agree(named: false) { isRoot ? try body() : nil }
+    }
+
+    /// - Parameter named: whether to say which rank failed.
+    private func agree<Result>(named: Bool, _ body: () throws -> Result) throws -> Result {
         let result = Swift.Result { try body() }
         guard communicator.size > 1 else { return try result.get() }
         var failure: Failure?
@@ -44,13 +56,8 @@ final class Session {
         }
         guard let first = failures.first else { return try result.get() }
         let isShared = failures.count == communicator.size && failures.allSatisfy { $0.failure == first.failure }
-        let place = isShared ? "" : "rank \(first.rank) on \(first.host): "
+        let place = isShared || !named ? "" : "rank \(first.rank) on \(first.host): "
         throw AgreedFailure(failure: Failure(text: place + first.failure.text, exitCode: first.failure.exitCode))
-    }
-
-    /// Runs `body` on rank 0 alone while the others wait; they get nil. If it throws, all throw.
-    func onRoot<Result>(_ body: () throws -> Result) throws -> Result? {
-        try agree { isRoot ? try body() : nil }
     }
 
     /// Prints the error, if it is this rank's to print, and ends the process; the whole run if the other ranks do not

@@ -1,19 +1,25 @@
 import Foundation
 
-/// Decides whether a stream is a person's terminal.
+/// Finds out whether a stream ends on a person's terminal.
 enum Terminal {
-    /// Whether what is written to `descriptor` is shown on a terminal as it comes.
+    /// The number of columns of the terminal on which what is written to `descriptor` is shown as it comes; nil where
+    /// it goes elsewhere.
     ///
     /// Under `mpirun` a rank's own streams tell nothing: standard output is a pseudo-terminal even when it ends in a
     /// file, and standard error is a pipe even when it ends on a terminal. `mpirun` passes standard error on as it is,
     /// so there its standard error decides, if it is this rank's parent and adds nothing to the lines.
-    static func isTerminal(_ descriptor: Int32, environment: [String: String]) -> Bool {
-        if environment["TERM"] == "dumb" { return false }
-        guard environment["OMPI_COMM_WORLD_SIZE"] != nil else { return isatty(descriptor) == 1 }
+    static func columns(_ descriptor: Int32, environment: [String: String]) -> Int? {
+        if environment["TERM"] == "dumb" { return nil }
+        guard environment["OMPI_COMM_WORLD_SIZE"] != nil else { return columns(of: descriptor) }
         let parent = "/proc/\(getppid())"
-        guard let line = FileManager.default.contents(atPath: parent + "/cmdline") else { return false }
+        guard let line = FileManager.default.contents(atPath: parent + "/cmdline") else { return nil }
         let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-        return passesOutputOn(launcher: words) && isTerminalDevice(parent + "/fd/\(descriptor)")
+        guard passesOutputOn(launcher: words) else { return nil }
+        // Not as a controlling terminal, and without waiting for one that hangs.
+        let device = open(parent + "/fd/\(descriptor)", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+        guard device >= 0 else { return nil }
+        defer { close(device) }
+        return columns(of: device)
     }
 
     /// Whether a launcher's command line is that of an `mpirun` that passes output on as it comes.
@@ -27,8 +33,10 @@ enum Terminal {
         }
     }
 
-    private static func isTerminalDevice(_ link: String) -> Bool {
-        guard let target = try? FileManager.default.destinationOfSymbolicLink(atPath: link) else { return false }
-        return target.hasPrefix("/dev/pts/") || target.hasPrefix("/dev/tty") || target == "/dev/console"
+    private static func columns(of descriptor: Int32) -> Int? {
+        guard isatty(descriptor) == 1 else { return nil }
+        var size = winsize()
+        let isKnown = ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+        return isKnown ? Int(size.ws_col) : 80
     }
 }

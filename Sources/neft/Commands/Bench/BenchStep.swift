@@ -103,9 +103,13 @@ struct BenchRowOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: DataOptions.dataHelp)
     var data: String?
 
-    @Option(help: ArgumentHelp("Tokens of a random row (default: 256).", valueName: "tokens"), transform: OptionValue.positive)
+    @Option(
+        help: ArgumentHelp("Tokens of a random row (default: 256).", valueName: "tokens"),
+        transform: OptionValue.positive)
     var length: Int?
 
-    @Option(help: ArgumentHelp("Steps to time, after two that are not (default: 5).", valueName: "n"), transform: OptionValue.positive)
+    @Option(
+        help: ArgumentHelp("Steps to time, after two that are not (default: 5).", valueName: "n"),
+        transform: OptionValue.positive)
     var timedSteps = 5
 }

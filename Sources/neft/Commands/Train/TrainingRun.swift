@@ -23,10 +23,8 @@ struct TrainingRun {
         self.command = command
         self.session = session
         // Refusals that need no weights come first.
-        try session.agree {
-            if session.isRoot { try command.output.checkIsFree(isFolder: true) }
-            if let file = command.neurons.neurons { _ = try NeuronMask.load(file) }
-        }
+        try session.onRoot { try command.output.checkIsFree(isFolder: true) }
+        try session.agree { if let file = command.neurons.neurons { _ = try NeuronMask.load(file) } }
         directoryWriter = try session.agree {
             command.method.method == .neft
                 ? nil : try ModelDirectoryWriter(source: try ModelFiles.open(command.model.model))
@@ -55,10 +53,11 @@ struct TrainingRun {
         let trainable = try session.agree { try trainableRows(mask) }
         let trainer = try session.together { () throws(TrainingError) in
             try Trainer(
-                model: work.loaded.model, trainable: trainable, data: rows, configuration: command.trainingConfiguration,
+                model: work.loaded.model, trainable: trainable, data: rows,
+                configuration: command.trainingConfiguration,
                 communicator: session.communicator, team: work.loaded.team)
         }
-        try session.agree { try record?.save(mask) }
+        try session.onRoot { try record?.save(mask) }
         announce(mask, trainable, steps: trainer.totalSteps)
 
         let summary = try session.trainingStep {
@@ -68,7 +67,7 @@ struct TrainingRun {
                 show(progress)
             }
         }
-        try session.agree {
+        try session.onRoot {
             try record?.finish(seconds: (ContinuousClock.now - clock) / .seconds(1)) { folder in
                 if let directoryWriter {
                     try directoryWriter.write(work.loaded.model, to: folder)
@@ -146,8 +145,10 @@ struct TrainingRun {
         if let mask { MaskSummary(mask, of: work.loaded.model.neuronCount).lines.forEach(session.console.note) }
         session.console.note(
             "training \(Human.count(trainable.count)) parameters on \(work.dataset.rows.count) rows: \(steps) steps, "
-                + "\(session.communicator.size) ranks, \(work.loaded.team.threads) threads each")
+                + "\(count(session.communicator.size, "rank")) with \(count(work.loaded.team.threads, "thread"))")
     }
+
+    private func count(_ count: Int, _ name: String) -> String { "\(count) \(name)\(count == 1 ? "" : "s")" }
 
     private func show(_ progress: TrainingProgress) {
         let detail = [
@@ -175,9 +176,11 @@ struct TrainingRun {
         } else {
             session.console.result(
                 """
-                loss \(Figures.short(summary.finalLoss)) (mean of the last \(min(50, summary.steps)) steps), \
-                \(Int(summary.tokensPerSecond)) tokens/s, \(Human.bytes(Int(summary.wireBytesPerStep))) sent per rank and step
-                \(summary.steps) steps in \(Human.duration(summary.seconds)), written to \(final)
+                \(count(summary.steps, "step")) in \(Human.duration(summary.seconds)), loss \
+                \(Figures.short(summary.finalLoss)) (mean of the last \(min(50, summary.steps)))
+                \(Int(summary.tokensPerSecond)) tokens/s, \(Human.bytes(Int(summary.wireBytesPerStep))) \
+                sent per rank and step
+                written to \(final)
                 """)
         }
     }

@@ -1,0 +1,137 @@
+import Checkpoints
+import Foundation
+import TestSupport
+
+/// Everything that must be refused with one message and exit code 2.
+enum BadInput: String, CaseIterable, Sendable {
+    case missingModel, emptyModelFile, truncatedGGUF, wrongMagic, truncatedSafetensors, wrongShape, missingTensor
+    case unknownArchitecture, unknownTokenizer, missingTokenizer, unknownTemplate
+    case missingData, emptyData, malformedLine, rowWithoutTarget, completionTooLong, unknownKeys, tooLongForContext
+    case outputExists, outputIsFile, maskOfAnotherModel, damagedMask, adapterOfAnotherModel, missingAdapter
+    case topZero, topTooMuch, topTooLittle, unknownOption, wrongValue, neuronsAndTop, topWithoutSelection
+    case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField
+
+    private static let goodRow = #"{"prompt": "a", "completion": "b"}"# + "\n"
+
+    /// Makes the input in the sandbox.
+    /// - Returns: the arguments, and what the message must say.
+    func prepare(_ sandbox: Sandbox) throws -> (arguments: [String], says: [String]) {
+        try sandbox.write("train.jsonl", Self.goodRow + #"{"prompt": "c", "completion": "d"}"# + "\n")
+        let train = ["train", "-m", "model", "-d", "train.jsonl", "-o", "RUN"]
+        func with(_ option: String, _ value: String) -> [String] {
+            guard let index = train.firstIndex(of: option) else { return train + [option, value] }
+            var arguments = train
+            arguments[index + 1] = value
+            return arguments
+        }
+        func config(_ change: (inout [String: Any]) -> Void, file: String = "config.json") throws {
+            let data = try sandbox.read("model/\(file)")
+            var object = try JSONSerialization.jsonObject(with: data) as? [String: Any] ?? [:]
+            change(&object)
+            try JSONSerialization.data(withJSONObject: object).write(
+                to: sandbox.folder.appendingPathComponent("model/\(file)"))
+        }
+        func data(_ text: String) throws -> [String] {
+            try sandbox.write("bad.jsonl", Self.goodRow + text + "\n")
+            return with("-d", "bad.jsonl")
+        }
+        switch self {
+        case .missingModel: return (with("-m", "nowhere"), ["nowhere", "no such file"])
+        case .emptyModelFile:
+            try sandbox.write("empty.gguf", "")
+            return (with("-m", "empty.gguf"), ["empty.gguf", "empty"])
+        case .truncatedGGUF:
+            try sandbox.write("cut.gguf", "GGUF\u{3}\0\0\0\u{7}")
+            return (with("-m", "cut.gguf"), ["cut.gguf"])
+        case .wrongMagic:
+            try sandbox.write("other.gguf", String(repeating: "not a model ", count: 50))
+            return (with("-m", "other.gguf"), ["other.gguf", "GGUF"])
+        case .truncatedSafetensors:
+            let whole = try sandbox.read("model/model.safetensors")
+            try whole.prefix(whole.count / 2).write(
+                to: sandbox.folder.appendingPathComponent("model/model.safetensors"))
+            return (train, ["model.safetensors"])
+        case .wrongShape:
+            try config { $0["intermediate_size"] = 80 }
+            return (train, ["mlp.", "[64, 32]", "[80, 32]"])
+        case .missingTensor:
+            try config { $0["num_hidden_layers"] = 3 }
+            return (train, ["layers.2.", "no such tensor"])
+        case .unknownArchitecture:
+            try config { $0["model_type"] = "mamba" }
+            return (train, ["config.json", "mamba", "llama"])
+        case .unknownTokenizer:
+            try config(
+                { $0["model"] = ["type": "Unigram", "vocab": [String: Int](), "merges": [String]()] },
+                file: "tokenizer.json")
+            return (train, ["tokenizer.json", "Unigram"])
+        case .missingTokenizer:
+            try FileManager.default.removeItem(atPath: sandbox.path("model/tokenizer.json"))
+            return (train, ["tokenizer.json"])
+        case .unknownTemplate:
+            try config({ $0["chat_template"] = "{{ messages }} in another way" }, file: "tokenizer_config.json")
+            return (train, ["unknown chat template", "--chat-template"])
+        case .missingData: return (with("-d", "nothing.jsonl"), ["nothing.jsonl", "no such file"])
+        case .emptyData:
+            try sandbox.write("empty.jsonl", "")
+            return (with("-d", "empty.jsonl"), ["empty.jsonl", "empty"])
+        case .malformedLine: return (try data(#"{"prompt": "x", "#), ["bad.jsonl:2", "malformed JSON"])
+        case .rowWithoutTarget:
+            return (
+                try data(#"{"prompt": "x", "completion": ""}"#), ["bad.jsonl:2", "no target tokens", "--skip-bad-rows"]
+            )
+        case .completionTooLong:
+            let long = String(repeating: "long ", count: 100)
+            return (try data(#"{"prompt": "x", "completion": "\#(long)"}"#), ["bad.jsonl:2", "256"])
+        case .unknownKeys:
+            try sandbox.write("keys.jsonl", #"{"question": "x"}"#)
+            return (with("-d", "keys.jsonl"), ["keys.jsonl:1", "\"question\"", "--field"])
+        case .tooLongForContext: return (with("--max-length", "257"), ["--max-length", "257", "256"])
+        case .outputExists:
+            try FileManager.default.createDirectory(atPath: sandbox.path("RUN"), withIntermediateDirectories: true)
+            try sandbox.write("RUN/something", "mine")
+            return (train, ["RUN", "not empty", "--output"])
+        case .outputIsFile:
+            try sandbox.write("RUN", "mine")
+            return (train, ["RUN", "a file is there"])
+        case .maskOfAnotherModel:
+            try sandbox.writeMask("other.safetensors", baseHash: String(repeating: "0", count: 64))
+            return (with("--neurons", "other.safetensors"), ["other.safetensors", "another model"])
+        case .damagedMask:
+            try sandbox.write("mask.safetensors", "????????????????")
+            return (with("--neurons", "mask.safetensors"), ["mask.safetensors"])
+        case .adapterOfAnotherModel:
+            var writer = SafetensorsWriter(metadata: [
+                "formatVersion": "1", "kind": "adapter", "baseHash": String(repeating: "0", count: 64), "maskHash": "",
+            ])
+            writer.add("model.layers.0.mlp.up_proj.rows", integers: [0])
+            writer.add("model.layers.0.mlp.up_proj.weight", floats: [Float](repeating: 0, count: 32), shape: [1, 32])
+            try writer.write(to: sandbox.path("adapter.safetensors"))
+            return (
+                ["evaluate", "-m", "model", "-d", "train.jsonl", "--adapter", "adapter.safetensors"],
+                ["adapter.safetensors", "another model"]
+            )
+        case .missingAdapter:
+            return (
+                ["generate", "-m", "model", "--prompt", "a", "--adapter", "nowhere"],
+                ["nowhere", "adapter.safetensors"]
+            )
+        case .topZero: return (with("--top", "0%"), ["--top", "0%", "more than 0%"])
+        case .topTooMuch: return (with("--top", "200%"), ["--top", "200%", "at most 100%"])
+        case .topTooLittle: return (with("--top", "0.0001%"), ["--top", "at least one neuron"])
+        case .unknownOption: return (train + ["--learnrate", "1"], ["--learnrate"])
+        case .wrongValue: return (with("--epochs", "many"), ["--epochs", "many"])
+        case .neuronsAndTop:
+            return (train + ["--neurons", "mask.safetensors", "--top", "3%"], ["--top", "--neurons"])
+        case .topWithoutSelection: return (train + ["--method", "full", "--top", "3%"], ["--top", "full"])
+        case .microBatchTooLarge: return (with("--micro-batch", "32"), ["--micro-batch 32", "--global-batch 16"])
+        case .unknownConfigurationKey:
+            try sandbox.write("options.yaml", "epochs: 1\nlerning-rate: 1e-3\n")
+            return (
+                with("--config", "options.yaml"), ["options.yaml:2", "lerning-rate", "did you mean \"learning-rate\"?"]
+            )
+        case .missingConfiguration: return (with("--config", "nowhere.yaml"), ["nowhere.yaml"])
+        case .wrongField: return (with("--field", "propmt=x"), ["--field", "propmt"])
+        }
+    }
+}

@@ -1,0 +1,227 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The road from data to a tuned model, command by command, on the tiny model.
+@Suite(.serialized)
+struct WorkflowTests {
+    /// Fourteen rows: an odd number of micro-batches in the last step.
+    private static func makeSandbox() throws -> Sandbox {
+        let sandbox = try Sandbox()
+        let rows = (0..<14).map {
+            #"{"prompt": "number \#($0)", "completion": "\#(String(repeating: "ab", count: 1 + $0 % 4))"}"#
+        }
+        try sandbox.write("train.jsonl", rows.joined(separator: "\n") + "\n")
+        return sandbox
+    }
+
+    private static let train = [
+        "train", "-m", "model", "-d", "train.jsonl", "--global-batch", "6", "--micro-batch", "2", "--epochs", "2",
+        "--top", "10%", "--threads", "1",
+    ]
+
+    /// Runs `neft` with `--json` and reads the one document that standard output must be.
+    private func json(
+        _ sandbox: Sandbox, _ arguments: [String], ranks: Int? = nil
+    ) async throws -> [String: Any] {
+        let outcome = try await sandbox.neft(arguments + ["--json"], ranks: ranks)
+        try #require(outcome.exitCode == 0, "\(outcome)")
+        #expect(!outcome.stderr.contains("error"), "\(outcome)")
+        return try #require(
+            try JSONSerialization.jsonObject(with: Data(outcome.stdout.utf8)) as? [String: Any], "\(outcome)")
+    }
+
+    @Test func previewShowsWhatIsLearned() async throws {
+        let sandbox = try Self.makeSandbox()
+        let preview = ["preview", "-m", "model", "-d", "train.jsonl", "--global-batch", "6", "--micro-batch", "4"]
+        let document = try await json(sandbox, preview + ["--batches", "3"])
+        let rows = try #require(document["rows"] as? [[String: Any]])
+        #expect(rows.count == 14 && document["rowCount"] as? Int == 14)
+        let tokens = try #require(rows[1]["tokens"] as? [Int])
+        let mask = try #require(rows[1]["lossMask"] as? [Int])
+        // The completion "abab" and the end token, of a tokenizer of single bytes.
+        #expect(zip(tokens, mask).filter { $0.1 == 1 }.map(\.0) == Array("abab".utf8).map(Int.init) + [257])
+        #expect(tokens.count == mask.count && tokens.first == 256)
+        #expect(document["tokenCount"] as? Int == rows.reduce(0) { $0 + (($1["tokens"] as? [Int])?.count ?? 0) })
+        #expect(
+            document["targetTokens"] as? Int == rows.reduce(0) { $0 + (($1["lossMask"] as? [Int])?.reduce(0, +) ?? 0) })
+        let steps = try #require(document["steps"] as? [[String: Any]])
+        let batches = steps.compactMap { $0["microBatches"] as? [[Int]] }
+        #expect(
+            batches.map { $0.map(\.count) } == [[4, 2], [4, 2], [2]]
+                || batches.map { $0.map(\.count) } == [[3, 3], [3, 3], [2]])
+        #expect(batches.joined().joined().sorted() == Array(0..<14), "three steps see each row once")
+
+        let text = try await sandbox.neft(["preview", "-m", "model", "-d", "train.jsonl", "--show", "2"])
+        #expect(text.exitCode == 0)
+        let row = "<|im_start|>user\nnumber 1<|im_end|>\n<|im_start|>assistant\n⟦abab<|im_end|>⟧"
+        #expect(text.stdout.contains(row))
+        #expect(!text.stdout.contains("number 2"))
+        #expect(text.stdout.contains("14 rows"))
+    }
+
+    @Test func badRowsAreSkippedAndCounted() async throws {
+        let sandbox = try Self.makeSandbox()
+        try sandbox.write(
+            "some.jsonl",
+            "{\"prompt\": \"a\", \"completion\": \"b\"}\nbroken\n{\"prompt\": \"a\", \"completion\": \"\"}\n")
+        let document = try await json(sandbox, ["preview", "-m", "model", "-d", "some.jsonl", "--skip-bad-rows"])
+        #expect(document["rowCount"] as? Int == 1)
+        #expect(document["skippedRows"] as? Int == 2)
+        let limited = try await json(sandbox, ["preview", "-m", "model", "-d", "train.jsonl", "--limit", "3"])
+        #expect(limited["rowCount"] as? Int == 3)
+        try sandbox.write("named.jsonl", "{\"question\": \"a\", \"answer\": \"b\"}\n")
+        let named = try await json(
+            sandbox, ["preview", "-m", "model", "-d", "named.jsonl", "--field", "prompt=question,completion=answer"])
+        #expect(named["rowCount"] as? Int == 1)
+    }
+
+    @Test(arguments: ["gradient", "weight-shift", "random"])
+    func profileThenSelectThenTrain(method: String) async throws {
+        let sandbox = try Self.makeSandbox()
+        let profile = [
+            "profile", "-m", "model", "-d", "train.jsonl", "--profile-method", method, "-o", "profile.safetensors",
+            "--global-batch", "6", "--micro-batch", "2",
+        ]
+        let scored = try await json(sandbox, profile + (method == "random" ? [] : ["--steps", "2"]))
+        // 2 layers of 32 + 16 + 16 + 32 + 64 + 64 + 32 rows.
+        #expect(scored["neurons"] as? Int == 512)
+        #expect(scored["method"] as? String == method)
+        let selected = try await json(
+            sandbox, ["select", "--scores", "profile.safetensors", "--top", "10%", "-o", "neurons.safetensors"])
+        #expect(selected["selectedNeurons"] as? Int == 51)
+        #expect((selected["projections"] as? [String: Int])?.values.reduce(0, +) == 51)
+        let trained = try await json(
+            sandbox,
+            Self.train.filter { $0 != "--top" && $0 != "10%" } + ["-o", "RUN", "--neurons", "neurons.safetensors"])
+        #expect(trained["selectedNeurons"] as? Int == 51)
+        #expect(trained["steps"] as? Int == 6)
+        #expect(try sandbox.read("RUN/neurons.safetensors") == sandbox.read("neurons.safetensors"))
+    }
+
+    @Test func trainingLeavesACompleteRun() async throws {
+        let sandbox = try Self.makeSandbox()
+        let document = try await json(sandbox, Self.train + ["-o", "runs/A"])
+        #expect(document["adapter"] as? String == "runs/A/final/adapter.safetensors")
+        #expect((document["selectedParameters"] as? Int).map { $0 >= 51 * 32 } == true)
+        #expect((document["tokensPerSecond"] as? Double).map { $0 > 0 } == true)
+        #expect((document["peakMiB"] as? Double).map { $0 > 1 } == true)
+        #expect(document["wireBytesPerStep"] as? Int == 0)
+        #expect(
+            sandbox.content.filter { $0.hasPrefix("runs/A/") } == [
+                "runs/A/config.yaml", "runs/A/final", "runs/A/final/adapter.safetensors", "runs/A/manifest.json",
+                "runs/A/metrics.jsonl", "runs/A/neurons.safetensors",
+            ])
+        let lines = String(decoding: try sandbox.read("runs/A/metrics.jsonl"), as: UTF8.self).split(separator: "\n")
+        let losses = try lines.map { line in
+            let step = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            return try #require(step?["loss"] as? Double)
+        }
+        #expect(losses.count == 6)
+        #expect(losses.last ?? .infinity < losses.first ?? 0, "\(losses)")
+        let manifest = try #require(
+            try JSONSerialization.jsonObject(with: sandbox.read("runs/A/manifest.json")) as? [String: Any])
+        #expect((manifest["baseHash"] as? String)?.count == 64)
+        #expect((manifest["maskHash"] as? String)?.count == 64)
+        #expect((manifest["dataHashes"] as? [String: String])?["train.jsonl"]?.count == 64)
+        #expect((manifest["options"] as? [String: String])?["learning-rate"] == "0.0015")
+        #expect((manifest["wallSeconds"] as? Double).map { $0 > 0 } == true)
+    }
+
+    /// The saved configuration makes the same run again; an option given beside it wins.
+    @Test func savedConfigurationRepeatsTheRun() async throws {
+        let sandbox = try Self.makeSandbox()
+        let first = try await json(sandbox, Self.train + ["-o", "A", "--weight-decay", "0.01", "--schedule", "cosine"])
+        let again = try await json(sandbox, ["train", "--config", "A/config.yaml", "-o", "B"])
+        #expect(first["finalLoss"] as? Double == again["finalLoss"] as? Double)
+        #expect(try sandbox.read("A/final/adapter.safetensors") == sandbox.read("B/final/adapter.safetensors"))
+        let (a, b) = (try sandbox.read("A/config.yaml"), try sandbox.read("B/config.yaml"))
+        #expect(
+            String(decoding: a, as: UTF8.self).replacingOccurrences(of: "output: A", with: "output: B")
+                == String(decoding: b, as: UTF8.self))
+        let other = try await json(sandbox, ["train", "--config=A/config.yaml", "-o", "C", "--epochs", "1"])
+        #expect(other["steps"] as? Int == 3)
+    }
+
+    /// The same bytes from 1, 2 and 4 ranks and from every way of exchanging.
+    @Test(arguments: [(2, "exact"), (2, "raw"), (4, "exact")])
+    func ranksGiveTheSameBytes(ranks: Int, wire: String) async throws {
+        let sandbox = try Self.makeSandbox()
+        _ = try await json(sandbox, Self.train + ["-o", "one"])
+        let document = try await json(sandbox, Self.train + ["-o", "many", "--wire", wire], ranks: ranks)
+        #expect((document["wireBytesPerStep"] as? Double).map { $0 > 0 } == true)
+        for file in ["final/adapter.safetensors", "neurons.safetensors"] {
+            #expect(try sandbox.read("one/\(file)") == sandbox.read("many/\(file)"), "\(file)")
+        }
+        let evaluate = [
+            "evaluate", "-m", "model", "-d", "train.jsonl", "--adapter", "many/final", "--max-new-tokens", "8",
+        ]
+        let (one, many) = (try await json(sandbox, evaluate), try await json(sandbox, evaluate, ranks: ranks))
+        #expect(one["loss"] as? Double == many["loss"] as? Double)
+        #expect(one["chrf"] as? Double == many["chrf"] as? Double)
+        #expect(one["rows"] as? Int == 14)
+    }
+
+    @Test func tuningShowsInEvaluationAndGeneration() async throws {
+        let sandbox = try Self.makeSandbox()
+        _ = try await json(sandbox, Self.train + ["-o", "RUN", "--epochs", "20", "--learning-rate", "3e-3"])
+        let evaluate = ["evaluate", "-m", "model", "-d", "train.jsonl", "--max-new-tokens", "10", "--samples", "2"]
+        let before = try await json(sandbox, evaluate)
+        let after = try await json(sandbox, evaluate + ["--adapter", "RUN/final"])
+        let (lossBefore, lossAfter) = (before["loss"] as? Double ?? 0, after["loss"] as? Double ?? .infinity)
+        #expect(lossAfter < lossBefore - 1, "\(lossBefore) → \(lossAfter)")
+        #expect((after["samples"] as? [[String: String]])?.count == 2)
+        #expect(Set(after.keys).isSuperset(of: ["bleu", "chrf", "perplexity", "loss", "rows", "targetTokens"]))
+        let lossOnly = try await json(sandbox, evaluate.dropLast(2) + ["--metrics", "perplexity"])
+        #expect(Set(lossOnly.keys) == ["perplexity", "loss", "rows", "targetTokens"])
+
+        let generate = ["generate", "-m", "model", "--prompt", "number 1", "--max-new-tokens", "10"]
+        let answer = try await json(sandbox, generate + ["--adapter", "RUN/final"])
+        let tokens = try #require(answer["tokens"] as? [Int])
+        #expect(tokens.count <= 10 && !tokens.contains(257))
+        #expect(
+            answer["text"] as? String == String(decoding: tokens.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self))
+    }
+
+    /// Full fine-tuning leaves a whole model, which is a model and an adapter.
+    @Test func fullFineTuningLeavesAModel() async throws {
+        let sandbox = try Self.makeSandbox()
+        let full = Self.train.filter { $0 != "--top" && $0 != "10%" } + ["--method", "full", "-o", "RUN"]
+        let document = try await json(sandbox, full)
+        #expect(document["adapter"] as? String == "RUN/final")
+        let loss = { (arguments: [String]) -> Double? in
+            let evaluate = ["evaluate", "-d", "train.jsonl", "--metrics", "perplexity"]
+            return try await self.json(sandbox, evaluate + arguments)["loss"] as? Double
+        }
+        let asAdapter = try #require(try await loss(["-m", "model", "--adapter", "RUN/final"]))
+        #expect(asAdapter == (try await loss(["-m", "RUN/final"])))
+        #expect(asAdapter < (try #require(try await loss(["-m", "model"]))))
+    }
+
+    @Test func benchStepMeasures() async throws {
+        let sandbox = try Self.makeSandbox()
+        let step = ["bench", "step", "-m", "model", "--timed-steps", "2", "--threads", "1"]
+        let random = try await json(sandbox, step + ["--batch", "2", "--length", "16"])
+        #expect(random["tokens"] as? Int == 32)
+        for key in ["tokensPerSecond", "stepSeconds", "gemmSeconds", "peakMiB"] {
+            #expect((random[key] as? Double).map { $0 > 0 } == true, "\(key)")
+        }
+        let real = try await json(sandbox, step + ["-d", "train.jsonl", "--method", "linear"])
+        #expect(real["trainedParameters"] as? Int == 2 * (32 * 32 * 2 + 16 * 32 * 2 + 64 * 32 * 2 + 32 * 64))
+    }
+
+    @Test func quietShowsNothingAndPlainLinesHoldNoControls() async throws {
+        let sandbox = try Self.makeSandbox()
+        let quiet = try await sandbox.neft(Self.train + ["-o", "A", "--quiet"])
+        #expect(quiet.exitCode == 0)
+        #expect(quiet.stderr.isEmpty, "\(quiet)")
+        for ranks in [nil, 2] {
+            let outcome = try await sandbox.neft(Self.train + ["-o", "B\(ranks ?? 0)"], ranks: ranks)
+            #expect(outcome.exitCode == 0)
+            #expect(!outcome.stderr.contains("\u{1B}") && !outcome.stderr.contains("\r"), "\(outcome)")
+            for part in ["step 1/6", "step 6/6", "loss ", "lr ", "grad ", "tokens/s", "comm ", "sent ", "mem "] {
+                #expect(outcome.stderr.contains(part), "\(part)")
+            }
+        }
+    }
+}
