@@ -61,7 +61,9 @@ let package = Package(
             swiftSettings: module),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: module),
-        .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"], swiftSettings: module),
+        .testTarget(
+            name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"],
+            swiftSettings: module),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: module),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"], swiftSettings: module),
         .testTarget(name: "NeuronsTests", dependencies: ["Neurons", "TestSupport"], swiftSettings: module),

@@ -24,7 +24,9 @@ public enum AtomicFile {
         guard rename(temporary, path) == 0 else { throw failure(path, "cannot be renamed into place") }
         renamed = true
         // The name, too, must survive a power cut.
-        let folder = open((path as NSString).deletingLastPathComponent.isEmpty ? "." : (path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let folder = open(
+            (path as NSString).deletingLastPathComponent.isEmpty ? "." : (path as NSString).deletingLastPathComponent,
+            O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if folder >= 0 {
             fsync(folder)
             close(folder)

@@ -26,7 +26,8 @@ public enum BaseHash {
             var status = stat()
             guard stat(file, &status) == 0 else { return compute(configuration: configuration, tensors: tensors) }
             let path = URL(fileURLWithPath: file).standardizedFileURL.path
-            let facts = "\n\(path) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec) \(status.st_ino)"
+            let facts =
+                "\n\(path) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec) \(status.st_ino)"
             key.update(data: Data(facts.utf8))
         }
         let path = "\(folder)/base-hash-\(key.finalize().hex.prefix(32))"

@@ -104,7 +104,8 @@ public final class GGUFFile: @unchecked Sendable {
         let columns = shape.last ?? 1
         let rows = shape.dropLast().reduce(1, *)
         guard columns % type.blockSize == 0 else {
-            throw failure("rows of \(columns) values", "a multiple of \(type.blockSize) for \(type.name)", "the file is damaged")
+            throw failure(
+                "rows of \(columns) values", "a multiple of \(type.blockSize) for \(type.name)", "the file is damaged")
         }
         let rowBytes = columns / type.blockSize * type.blockBytes
         let (needed, overflow) = rows.multipliedReportingOverflow(by: rowBytes)

@@ -15,7 +15,8 @@ public final class MappedFile: @unchecked Sendable {
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw failure("cannot be opened (\(String(cString: strerror(errno))))", "check the path and its permissions")
+            throw failure(
+                "cannot be opened (\(String(cString: strerror(errno))))", "check the path and its permissions")
         }
         defer { close(descriptor) }
         var status = stat()

@@ -27,7 +27,9 @@ public final class SafetensorsFile: @unchecked Sendable {
                 hint: "the file is damaged or not safetensors: download or convert it again")
         }
         let headerCount = try reader.integer(UInt64.self, "the header's length")
-        guard headerCount <= 100 << 20 else { throw failure(nil, "a header of \(headerCount) bytes", "a safetensors file") }
+        guard headerCount <= 100 << 20 else {
+            throw failure(nil, "a header of \(headerCount) bytes", "a safetensors file")
+        }
         let header = Data(try reader.bytes(headerCount, "the header"))
         let dataStart = reader.offset
         guard let object = try? JSONSerialization.jsonObject(with: header) as? [String: Any] else {
@@ -45,7 +47,8 @@ public final class SafetensorsFile: @unchecked Sendable {
                 continue
             }
             guard let fields = value as? [String: Any], let type = fields["dtype"] as? String,
-                let shape = fields["shape"] as? [Int], let offsets = fields["data_offsets"] as? [Int], offsets.count == 2
+                let shape = fields["shape"] as? [Int], let offsets = fields["data_offsets"] as? [Int],
+                offsets.count == 2
             else { throw failure(name, "an incomplete entry", "dtype, shape and data_offsets") }
             guard shape.allSatisfy({ $0 >= 0 }), offsets[0] >= 0, offsets[0] <= offsets[1],
                 offsets[1] <= file.byteCount - dataStart
@@ -62,7 +65,8 @@ public final class SafetensorsFile: @unchecked Sendable {
                     needed = product
                 }
                 guard needed == offsets[1] - offsets[0] else {
-                    throw failure(name, "\(offsets[1] - offsets[0]) bytes", "\(needed) for shape \(shape) of \(type.rawValue)")
+                    throw failure(
+                        name, "\(offsets[1] - offsets[0]) bytes", "\(needed) for shape \(shape) of \(type.rawValue)")
                 }
             }
             entries[name] = Entry(type: type, shape: shape, bytes: dataStart + offsets[0]..<dataStart + offsets[1])
@@ -81,7 +85,8 @@ public final class SafetensorsFile: @unchecked Sendable {
         let type = ElementType(rawValue: entry.type)
         if type == .float32, UInt(bitPattern: source) % 4 == 0 {
             return FloatTensor(
-                name: name, shape: entry.shape, pointer: source.bindMemory(to: Float.self, capacity: count), owner: file)
+                name: name, shape: entry.shape, pointer: source.bindMemory(to: Float.self, capacity: count), owner: file
+            )
         }
         let storage = TensorStorage(count: count)
         switch type {

@@ -20,7 +20,9 @@ public struct Dataset: Sendable {
     ///   - path: a file, or a folder with `train.jsonl`, `valid.jsonl`, `test.jsonl` (or `.json`).
     /// - Throws: at the first row that cannot be used, naming file and line, unless such rows are skipped; always for a
     ///   file that is missing, empty or of an unknown form.
-    public static func load(_ path: String, tokenizer: Tokenizer, options: DatasetOptions) throws(DatasetError) -> Dataset {
+    public static func load(_ path: String, tokenizer: Tokenizer, options: DatasetOptions) throws(DatasetError)
+        -> Dataset
+    {
         let file = try resolve(path, split: options.split)
         let encoder = RowEncoder(tokenizer: tokenizer, template: options.chatTemplate, maxLength: options.maxLength)
         var format: RowFormat?
@@ -53,7 +55,8 @@ public struct Dataset: Sendable {
         }
         guard !rows.isEmpty else {
             throw DatasetError(
-                file: file, found: skipped > 0 ? "no usable row (\(skipped) skipped)" : "no rows", expected: "at least one",
+                file: file, found: skipped > 0 ? "no usable row (\(skipped) skipped)" : "no rows",
+                expected: "at least one",
                 hint: "check the file")
         }
         return Dataset(rows: rows, file: file, cutPromptCount: cut, skippedCount: skipped)

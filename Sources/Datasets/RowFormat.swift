@@ -49,7 +49,8 @@ extension RowFormat {
             let name = fields[key] ?? key
             guard let value = row[name] else {
                 throw RowProblem(
-                    found: "no key \"\(name)\" (found \(row.keys.sorted().map { "\"\($0)\"" }.joined(separator: ", ")))",
+                    found:
+                        "no key \"\(name)\" (found \(row.keys.sorted().map { "\"\($0)\"" }.joined(separator: ", ")))",
                     expected: "the keys of the rows before", hint: "all rows of a file have the same form")
             }
             return value

@@ -48,10 +48,13 @@ struct RowReader {
     private static func object(_ line: Data) -> Result<[String: Any], RowProblem> {
         guard String(data: line, encoding: .utf8) != nil else {
             return .failure(
-                RowProblem(found: "not UTF-8", expected: "UTF-8 text", hint: "convert the file, for example with iconv"))
+                RowProblem(found: "not UTF-8", expected: "UTF-8 text", hint: "convert the file, for example with iconv")
+            )
         }
         do {
-            guard let object = try JSONSerialization.jsonObject(with: line, options: .fragmentsAllowed) as? [String: Any] else {
+            guard
+                let object = try JSONSerialization.jsonObject(with: line, options: .fragmentsAllowed) as? [String: Any]
+            else {
                 return .failure(notAnObject)
             }
             return .success(object)

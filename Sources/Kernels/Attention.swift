@@ -67,17 +67,20 @@ public func attentionForward(
                 let product = GEMMCaller(team: team, worker: worker, m: last - first)
                 // Keys and values lie in two pieces: the shared tokens, then the row's own.
                 if prefix > 0 {
-                    product.nt(n: prefix, k: D, q + first * qStride + head * D, qStride, k + kvHead * D, kvStride,
+                    product.nt(
+                        n: prefix, k: D, q + first * qStride + head * D, qStride, k + kvHead * D, kvStride,
                         scores, keys, alpha: shape.scale)
                 }
-                product.nt(n: keys - prefix, k: D, q + first * qStride + head * D, qStride,
+                product.nt(
+                    n: keys - prefix, k: D, q + first * qStride + head * D, qStride,
                     k + start * kvStride + kvHead * D, kvStride, scores + prefix, keys, alpha: shape.scale)
                 for t in first..<last {
                     let visible = prefix + t - start + 1
                     logSumExp[t * H + head] = softmaxRow(scores + (t - first) * keys, visible: visible, keys)
                 }
                 let out = out + first * qStride + head * D
-                product.nn(n: D, k: keys - prefix, scores + prefix, keys, v + start * kvStride + kvHead * D, kvStride,
+                product.nn(
+                    n: D, k: keys - prefix, scores + prefix, keys, v + start * kvStride + kvHead * D, kvStride,
                     out, qStride)
                 if prefix > 0 {
                     product.nn(n: D, k: prefix, scores, keys, v + kvHead * D, kvStride, out, qStride, accumulate: true)
@@ -152,7 +155,8 @@ public func attentionBackward(
                 product.tn(m: own, n: D, dScores + prefix, keys, q, qStride, dK, kvStride, alpha: shape.scale)
                 if prefix > 0 {
                     product.tn(m: prefix, n: D, probabilities, keys, dO, qStride, dSharedV, kvStride)
-                    product.nn(n: D, k: prefix, dScores, keys, sharedK, kvStride, dQ, qStride, alpha: shape.scale,
+                    product.nn(
+                        n: D, k: prefix, dScores, keys, sharedK, kvStride, dQ, qStride, alpha: shape.scale,
                         accumulate: true)
                     product.tn(m: prefix, n: D, dScores, keys, q, qStride, dSharedK, kvStride, alpha: shape.scale)
                 }

@@ -119,7 +119,8 @@ private struct BackwardPass {
         let secondNorm = entryOf[model.normIndex(layer: l, second: true)]
         if attentionNeeded || trains(l, .gate) || trains(l, .up) || secondNorm != nil {
             team.gemm(.nn, m: T, n: F, k: C, w.dResidual, layer[.down], w.dActivated)
-            swiGLUBackward(team, dGate: w.dGate, dUp: w.dActivated, dOut: w.dActivated, gate: s.gate, up: s.up, T: T, F: F)
+            swiGLUBackward(
+                team, dGate: w.dGate, dUp: w.dActivated, dOut: w.dActivated, gate: s.gate, up: s.up, T: T, F: F)
             let dUp = w.dActivated
             if trains(l, .gate) || trains(l, .up) {
                 rmsNormRecompute(

@@ -67,7 +67,8 @@ extension Decoder {
     }
 
     public func evaluate(_ batch: PackedBatch, losses: UnsafeMutableBufferPointer<Float>) {
-        precondition(losses.count == batch.targetCount, "evaluate: \(losses.count) losses, \(batch.targetCount) targets")
+        precondition(
+            losses.count == batch.targetCount, "evaluate: \(losses.count) losses, \(batch.targetCount) targets")
         guard batch.targetCount > 0, let losses = losses.baseAddress else { return }
         let (w, C, V) = (workspace, configuration.hiddenSize, vocabularySize)
         prepare(batch, targets: batch.targetCount)

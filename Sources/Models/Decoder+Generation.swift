@@ -45,7 +45,9 @@ extension Decoder {
             prepare(batch, targets: batch.rowCount)
             runBlocks(tokens: batch.tokens, keepFrom: layerCount) { layer, s in
                 for (row, sequence) in group.enumerated() {
-                    cache.fill(layer, sequence, prefix: batch.prefixCount, row: batch.rowStarts[row]..<batch.rowStarts[row + 1],
+                    cache.fill(
+                        layer, sequence, prefix: batch.prefixCount,
+                        row: batch.rowStarts[row]..<batch.rowStarts[row + 1],
                         keys: s.key, values: s.value)
                 }
                 attentionForward(

@@ -67,7 +67,8 @@ enum Llama: Architecture {
     }
 
     /// Refuses sizes that no model has, so that a damaged file cannot crash or exhaust memory later.
-    private static func checked(_ c: DecoderConfiguration, file: String) throws(CheckpointError) -> DecoderConfiguration {
+    private static func checked(_ c: DecoderConfiguration, file: String) throws(CheckpointError) -> DecoderConfiguration
+    {
         let sizes = [
             ("hidden size", c.hiddenSize, 1 << 20), ("feed-forward size", c.intermediateSize, 1 << 22),
             ("layers", c.layerCount, 4096), ("attention heads", c.headCount, 1 << 14),

@@ -59,7 +59,8 @@ public struct NeuronMask: Sendable, Equatable {
         for name in file.entries.keys where name.hasSuffix(".rows") {
             let module = String(name.dropLast(".rows".count))
             let rows = try file.integers(name)
-            guard let place = ModulePlace(module), !rows.isEmpty, rows[0] >= 0, zip(rows, rows.dropFirst()).allSatisfy(<)
+            guard let place = ModulePlace(module), !rows.isEmpty, rows[0] >= 0,
+                zip(rows, rows.dropFirst()).allSatisfy(<)
             else {
                 throw NeuronError(
                     subject: path, found: "tensor \(name)", expected: "ascending rows of a projection",

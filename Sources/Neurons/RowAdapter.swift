@@ -48,7 +48,8 @@ public enum RowAdapter {
                 zip(rows, rows.dropFirst()).allSatisfy(<), Int(last) < model.parameters[index].rows
             else {
                 throw NeuronError(
-                    subject: file.path, found: "tensor \(name)", expected: "ascending rows of a projection of the model",
+                    subject: file.path, found: "tensor \(name)",
+                    expected: "ascending rows of a projection of the model",
                     hint: "the file is damaged: copy it again")
             }
             let values = try file.floats("\(module).weight", shape: [rows.count, model.parameters[index].columns])

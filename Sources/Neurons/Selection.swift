@@ -34,7 +34,8 @@ extension NeuronProfile {
                 guard !score.isNaN else {
                     throw NeuronError(
                         subject: "profile",
-                        found: "no number as the score of \(NeuronID(layer: module.layer, projection: module.projection, row: row))",
+                        found:
+                            "no number as the score of \(NeuronID(layer: module.layer, projection: module.projection, row: row))",
                         expected: "a number for every neuron", hint: "profile again, with a smaller learning rate")
                 }
                 groups[group, default: []].append((score, index, Int32(row)))
@@ -53,7 +54,8 @@ extension NeuronProfile {
                 expected: "at least one neuron", hint: "give a larger share")
         }
         let selected = zip(modules, rows).filter { !$0.1.isEmpty }.map { module, rows in
-            NeuronMask.Module(name: module.name, layer: module.layer, projection: module.projection, rows: rows.sorted())
+            NeuronMask.Module(
+                name: module.name, layer: module.layer, projection: module.projection, rows: rows.sorted())
         }
         return NeuronMask(
             modules: selected, baseHash: baseHash,

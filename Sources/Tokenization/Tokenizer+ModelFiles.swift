@@ -34,7 +34,9 @@ extension GGUFVocabulary {
         self.init(
             model: model, pre: values["tokenizer.ggml.pre"]?.text,
             tokens: try required("tokenizer.ggml.tokens", strings("tokenizer.ggml.tokens"), "a list of strings"),
-            tokenTypes: values["tokenizer.ggml.token_type"]?.elements?.compactMap { $0.integer.flatMap { Int32(exactly: $0) } },
+            tokenTypes: values["tokenizer.ggml.token_type"]?.elements?.compactMap {
+                $0.integer.flatMap { Int32(exactly: $0) }
+            },
             // Tokenizers without merges are refused by their kind, with a better message.
             merges: strings("tokenizer.ggml.merges") ?? [], bosToken: token("tokenizer.ggml.bos_token_id"),
             eosToken: token("tokenizer.ggml.eos_token_id"), unknownToken: token("tokenizer.ggml.unknown_token_id"),

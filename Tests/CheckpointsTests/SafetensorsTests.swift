@@ -9,7 +9,8 @@ import Testing
 
     init() throws { folder = try TemporaryFolder() }
 
-    func write(_ name: String = "a.safetensors", values: [Float] = [1, -2, 3.5, .nan, .infinity, -0.0]) throws -> String {
+    func write(_ name: String = "a.safetensors", values: [Float] = [1, -2, 3.5, .nan, .infinity, -0.0]) throws -> String
+    {
         var writer = SafetensorsWriter(metadata: ["b": "zwei \"x\"\n", "a": "eins"])
         writer.add("floats", floats: values, shape: [2, 3])
         writer.add("rows", integers: [0, 7, 1_000_000])
@@ -43,7 +44,8 @@ import Testing
     }
 
     @Test func narrowTypesAreWidened() throws {
-        let header = #"{"h":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[6,10]},"i":{"dtype":"I64","shape":[1],"data_offsets":[10,18]}}"#
+        let header =
+            #"{"h":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[6,10]},"i":{"dtype":"I64","shape":[1],"data_offsets":[10,18]}}"#
         var data = Data(withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) })
         data += Data(header.utf8)
         for half in [Float16(1.5), -0.0, 65_504] { data += withUnsafeBytes(of: half.bitPattern) { Data($0) } }
@@ -135,6 +137,7 @@ import Testing
     }
 
     @Test func knownDigest() {
-        #expect(BaseHash.ofBytes(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        #expect(
+            BaseHash.ofBytes(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     }
 }

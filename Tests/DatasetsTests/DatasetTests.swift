@@ -74,12 +74,14 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
     }
 
     @Test func everyAssistantTurnOfAChatIsLearned() throws {
-        let text = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}"#
+        let text =
+            #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}"#
         let row = try load(text).rows[0]
         #expect(split(row).target == "b<|im_end|>d<|im_end|>")
         #expect(tokenizer.decode(Array(row.tokens[row.promptTokenCount...]), skipSpecial: false) == "d<|im_end|>")
         // As a prompt, earlier answers are context.
-        let prompt = #"{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "completion": "d"}"#
+        let prompt =
+            #"{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "completion": "d"}"#
         let other = try load(prompt).rows[0]
         #expect(split(other).target == "d<|im_end|>")
         #expect(other.tokens == row.tokens)
@@ -95,7 +97,8 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
     }
 
     @Test func arraysFoldersFieldsAndLimits() throws {
-        let array = try load(#" [{"q": "a", "a": "b"}, {"q": "c", "a": "d"}]"#, fields: ["prompt": "q", "completion": "a"])
+        let array = try load(
+            #" [{"q": "a", "a": "b"}, {"q": "c", "a": "d"}]"#, fields: ["prompt": "q", "completion": "a"])
         #expect(array.rows.map(\.completion) == ["b", "d"])
         #expect(try load("{\"text\":\"a b\"}\n\n{\"text\":\"c d\"}\n", limit: 1).rows.count == 1)
         _ = try write(#"{"text": "one two"}"#, "train.jsonl")
@@ -103,7 +106,9 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         func file(_ split: String) throws -> String { try Dataset.resolve(folder.path, split: split) }
         #expect(try file("train").hasSuffix("/train.jsonl"))
         #expect(try file("valid").hasSuffix("/validation.jsonl"))
-        #expect { try file("test") } throws: { "\($0)".contains("only data.jsonl, train.jsonl, validation.jsonl; expected test.jsonl") }
+        #expect { try file("test") } throws: {
+            "\($0)".contains("only data.jsonl, train.jsonl, validation.jsonl; expected test.jsonl")
+        }
     }
 
     @Test func longPromptsAreCutFromTheLeft() throws {
@@ -115,7 +120,8 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         // One token must be left to predict from.
         #expect(try load(text, template: .none, maxLength: 4).rows[0].tokens.count == 4)
         #expect { try load(text, template: .none, maxLength: 3) } throws: {
-            "\($0)".contains("data.jsonl:1: 3 tokens from the first learned one on; expected fewer than the longest row, 3")
+            "\($0)".contains(
+                "data.jsonl:1: 3 tokens from the first learned one on; expected fewer than the longest row, 3")
         }
     }
 
@@ -123,9 +129,15 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         ("", "an empty file"),
         (" \n\n", "an empty file"),
         ("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\", \"comple", ":2: malformed JSON"),
-        ("{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\", \"completion\": \"\"}", ":3: row has no target tokens"),
+        (
+            "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\", \"completion\": \"\"}",
+            ":3: row has no target tokens"
+        ),
         (#"{"prompt": "a", "completion": 5}"#, ":1: \"completion\" of another type; expected a string or a list"),
-        (#"{"question": "a", "answer": "b"}"#, ":1: keys \"answer\", \"question\"; expected \"prompt\" and \"completion\""),
+        (
+            #"{"question": "a", "answer": "b"}"#,
+            ":1: keys \"answer\", \"question\"; expected \"prompt\" and \"completion\""
+        ),
         ("{\"text\": \"a b\"}\n{\"txt\": \"b\"}", ":2: no key \"text\" (found \"txt\")"),
         (#"["a"]"#, ":1: JSON that is not an object"),
         (#"[{"text": "a b"}"#, "not a whole JSON array"),

@@ -6,7 +6,9 @@ import Testing
     func sampler(rows: Int, seed: UInt64 = 1, global: Int = 16, micro: Int = 4) -> Sampler {
         var random = TestRandom(42)
         let tokens = (0..<rows).map { _ in Int.random(in: 5...200, using: &random) }
-        return Sampler(tokenCounts: tokens, targetCounts: tokens.map { $0 / 3 }, seed: seed, globalBatch: global, microBatch: micro)
+        return Sampler(
+            tokenCounts: tokens, targetCounts: tokens.map { $0 / 3 }, seed: seed, globalBatch: global, microBatch: micro
+        )
     }
 
     @Test(arguments: [1, 15, 16, 17, 100]) func everyRowOncePerEpoch(rows: Int) {
@@ -54,7 +56,10 @@ import Testing
 
 @Suite struct PackedBatchTests {
     let rows: [(tokens: [Int32], isTarget: [Bool])] = [
-        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21], [false, false, false, false, false, false, false, false, false, false, true]),
+        (
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21],
+            [false, false, false, false, false, false, false, false, false, false, true]
+        ),
         ([1, 2, 3, 4, 5, 6, 7, 8, 9, 30], [false, false, false, false, false, false, false, false, false, true]),
     ]
 

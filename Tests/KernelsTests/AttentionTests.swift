@@ -37,7 +37,8 @@ import Testing
         #expect(bits(result.out) == bits(forward(q, k, v, shape, rows, threads: 1).out))
     }
 
-    @Test(arguments: shapes, layouts) func backwardMatchesFiniteDifferences(dims: (Int, Int, Int), rows: AttentionRows) {
+    @Test(arguments: shapes, layouts) func backwardMatchesFiniteDifferences(dims: (Int, Int, Int), rows: AttentionRows)
+    {
         let shape = AttentionShape(heads: dims.0, kvHeads: dims.1, headDim: dims.2)
         let q = randomFloats(T * dims.0 * dims.2, seed: 4)
         let (k, v) = (randomFloats(T * dims.1 * dims.2, seed: 5), randomFloats(T * dims.1 * dims.2, seed: 6))

@@ -73,7 +73,8 @@ import Testing
         let (x, dOut) = (randomFloats(T * heads * D, seed: 2), randomFloats(T * heads * D, seed: 3))
         var dX = dOut
         ropeInPlace(
-            WorkerTeam(threads: 1), x: &dX, positions: positions, table: RoPETable(length: 32, headDim: D, base: 10_000),
+            WorkerTeam(threads: 1), x: &dX, positions: positions,
+            table: RoPETable(length: 32, headDim: D, base: 10_000),
             T: T, heads: heads, inverse: true)
         let indices = Array(0..<x.count)
         let differences = finiteDifferences(
@@ -103,7 +104,9 @@ import Testing
     }
 
     @Test func backwardMatchesFiniteDifferences() {
-        let (gate, up, dOut) = (randomFloats(32, seed: 4, scale: 4), randomFloats(32, seed: 5), randomFloats(32, seed: 6))
+        let (gate, up, dOut) = (
+            randomFloats(32, seed: 4, scale: 4), randomFloats(32, seed: 5), randomFloats(32, seed: 6)
+        )
         func loss(_ gate: [Float], _ up: [Float]) -> Double {
             dot(zip(gate, up).map { swiGLUReference(gate: $0, up: $1) }, dOut)
         }
@@ -147,7 +150,8 @@ import Testing
     @Test func gradientMatchesFiniteDifferences() {
         let logits = randomFloats(40, seed: 2, scale: 3)
         var (loss, gradient): ([Float], [Float]) = ([0], logits)
-        crossEntropy(WorkerTeam(threads: 1), losses: &loss, logits: &gradient, targets: [7], n: 1, V: 40, gradientScale: 1)
+        crossEntropy(
+            WorkerTeam(threads: 1), losses: &loss, logits: &gradient, targets: [7], n: 1, V: 40, gradientScale: 1)
         let differences = finiteDifferences(
             of: { crossEntropyReference($0, target: 7).loss }, at: logits, indices: Array(0..<40))
         #expect(relativeError(gradient, differences) < 1e-4)
@@ -177,7 +181,9 @@ import Testing
         let rows: [Int32] = [4, 4, 49, 0, 4]
         var out = [Float](repeating: .nan, count: 5 * C)
         gatherRows(team, out: &out, source: source, rows: rows, n: 5, C: C)
-        for (i, row) in rows.enumerated() { #expect(Array(out[i * C..<(i + 1) * C]) == Array(source[Int(row) * C..<(Int(row) + 1) * C])) }
+        for (i, row) in rows.enumerated() {
+            #expect(Array(out[i * C..<(i + 1) * C]) == Array(source[Int(row) * C..<(Int(row) + 1) * C]))
+        }
 
         var sums = [Float](repeating: 0, count: 50 * C)
         scatterAddRows(team, destination: &sums, source: out, rows: rows, n: 5, C: C)

@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 
 @Suite struct MatmulTests {
-    static let sizes = [(1, 1, 1), (3, 5, 7), (17, 33, 65), (64, 160, 48), (130, 97, 64), (517, 800, 20), (40, 16_500, 8)]
+    static let sizes = [
+        (1, 1, 1), (3, 5, 7), (17, 33, 65), (64, 160, 48), (130, 97, 64), (517, 800, 20), (40, 16_500, 8),
+    ]
 
     @Test(arguments: [GEMMKind.nt, .nn, .tn], sizes)
     func matchesTheNaiveTwin(kind: GEMMKind, size: (Int, Int, Int)) {

@@ -136,7 +136,9 @@ import Testing
             #expect(relativeError(Array(result.gradient[range]), Array(expected.gradient[range])) < 2e-5)
         }
         let other = makeTinyDecoder(threads: 2)
-        #expect(bits(other.gradients(shared, trainable: other.allTrainable, lossScale: 1).gradient) == bits(result.gradient))
+        #expect(
+            bits(other.gradients(shared, trainable: other.allTrainable, lossScale: 1).gradient) == bits(result.gradient)
+        )
     }
 
     @Test func promptsWithASharedBeginningGenerateAsAlone() {

@@ -8,7 +8,9 @@ import Testing
 
 /// The whole model against PyTorch: logits, losses and every gradient.
 @Suite struct ParityTests {
-    static let models = [("tiny", "tiny-expected"), ("tiny.gguf", "tiny-expected"), ("tiny-untied", "tiny-untied-expected")]
+    static let models = [
+        ("tiny", "tiny-expected"), ("tiny.gguf", "tiny-expected"), ("tiny-untied", "tiny-untied-expected"),
+    ]
 
     func load(_ path: String, threads: Int = 2) throws -> Decoder {
         try Decoder.load(ModelFiles.open(path), team: WorkerTeam(threads: threads))
@@ -43,7 +45,8 @@ import Testing
     @Test func everySelectedRowGradient() throws {
         let model = try load(ParityFixture.path("tiny"))
         let file = try ParityFixture.tensors("tiny-expected")
-        let batch = ParityFixture.batch(Array(try ParityFixture.decode([ParityFixture.Row].self, "rows.json").prefix(6)))
+        let batch = ParityFixture.batch(
+            Array(try ParityFixture.decode([ParityFixture.Row].self, "rows.json").prefix(6)))
         let trainable = try ParityFixture.mask("tiny-neurons", for: model)
         #expect(trainable.entries.count == 21)
         let gradient = model.gradients(batch, trainable: trainable, lossScale: 1 / Float(batch.targetCount)).gradient
@@ -63,7 +66,8 @@ import Testing
     @Test func ggufAndHuggingFaceHaveTheSameHash() throws {
         func hash(_ name: String) throws -> String {
             let model = try load(ParityFixture.path(name))
-            return BaseHash.compute(configuration: model.canonicalConfiguration, tensors: model.parameters.map(\.tensor))
+            return BaseHash.compute(
+                configuration: model.canonicalConfiguration, tensors: model.parameters.map(\.tensor))
         }
         #expect(try hash("tiny") == hash("tiny.gguf"))
         #expect(try hash("tiny") != hash("tiny-untied"))
@@ -81,14 +85,22 @@ import Testing
             do { _ = try load(folder.path) } catch { return "\(error)" }
             return "loaded"
         }
-        #expect(try attempt { $0.replacing("\"llama\"", with: "\"mamba\"") }.contains("architecture \"mamba\"; expected llama"))
+        #expect(
+            try attempt { $0.replacing("\"llama\"", with: "\"mamba\"") }.contains(
+                "architecture \"mamba\"; expected llama"))
         #expect(
             try attempt { $0.replacing("\"hidden_size\": 48", with: "\"hidden_size\": 56") }
                 .contains("model.layers.0.self_attn.q_proj.weight: shape [48, 48]; expected [48, 56]"))
-        #expect(try attempt { $0.replacing("\"num_hidden_layers\": 3", with: "\"num_hidden_layers\": 4") }.contains("model.layers.3"))
+        #expect(
+            try attempt { $0.replacing("\"num_hidden_layers\": 3", with: "\"num_hidden_layers\": 4") }.contains(
+                "model.layers.3"))
         #expect(try attempt { $0.replacing("\"silu\"", with: "\"gelu\"") }.contains("hidden_act: gelu; expected silu"))
-        #expect(try attempt { $0.replacing("\"num_attention_heads\": 6", with: "\"num_attention_heads\": -6") }.contains("expected 1 to"))
-        #expect(try attempt { $0.replacing("\"vocab_size\": 128", with: "\"vocab_size\": \"many\"") }.contains("vocab_size: many; expected a whole number"))
+        #expect(
+            try attempt { $0.replacing("\"num_attention_heads\": 6", with: "\"num_attention_heads\": -6") }.contains(
+                "expected 1 to"))
+        #expect(
+            try attempt { $0.replacing("\"vocab_size\": 128", with: "\"vocab_size\": \"many\"") }.contains(
+                "vocab_size: many; expected a whole number"))
     }
 }
 

@@ -73,8 +73,11 @@ import Testing
     @Test func otherFilesAreRefused() throws {
         let folder = try TemporaryFolder()
         let model = makeTinyDecoder()
-        try NeuronProfile.random(model: model, seed: 1, baseHash: "abc").select(share: 0.1).save(to: folder.file("mask"))
-        #expect { try NeuronProfile.load(folder.file("mask")) } throws: { "\($0)".contains("a file of kind \"neurons\"") }
+        try NeuronProfile.random(model: model, seed: 1, baseHash: "abc").select(share: 0.1).save(
+            to: folder.file("mask"))
+        #expect { try NeuronProfile.load(folder.file("mask")) } throws: {
+            "\($0)".contains("a file of kind \"neurons\"")
+        }
         #expect(throws: (any Error).self) { try NeuronProfile.load(folder.file("absent")) }
     }
 }
@@ -122,7 +125,8 @@ import Testing
             "\($0)" == "m: neurons of another model (base hash abc); expected neurons of this one (other); "
                 + "profile and select on this model"
         }
-        let deep = try NeuronProfile.random(model: makeTinyDecoder(layers: 4), seed: 1, baseHash: "abc").select(share: 0.5)
+        let deep = try NeuronProfile.random(model: makeTinyDecoder(layers: 4), seed: 1, baseHash: "abc").select(
+            share: 0.5)
         #expect(throws: NeuronError.self) { try deep.trainableRows(for: model, baseHash: "abc", file: "m") }
         let wide = NeuronMask(
             modules: [.init(name: "model.layers.0.mlp.up_proj", layer: 0, projection: .up, rows: [80])],
@@ -146,13 +150,20 @@ import Testing
         let rows = try mask.trainableRows(for: tuned, baseHash: "abc", file: "m")
         for entry in rows.entries {
             let tensor = tuned.parameters[entry.parameter].tensor
-            for row in entry.rows! { for c in 0..<tensor.columns { tensor.pointer[Int(row) * tensor.columns + c] += 0.5 } }
+            for row in entry.rows! {
+                for c in 0..<tensor.columns { tensor.pointer[Int(row) * tensor.columns + c] += 0.5 }
+            }
         }
         let path = folder.file("adapter.safetensors")
         try RowAdapter.save(rows, of: tuned, baseHash: "abc", maskHash: mask.hash, to: path)
         #expect(throws: NeuronError.self) { try RowAdapter.apply(path, to: fresh, baseHash: "other") }
-        #expect(throws: NeuronError.self) { try RowAdapter.apply(path, to: makeTinyDecoder(layers: 1), baseHash: "abc") }
-        #expect(fresh.parameters.indices.contains { bits(fresh.parameters[$0].tensor.values) != bits(tuned.parameters[$0].tensor.values) })
+        #expect(throws: NeuronError.self) {
+            try RowAdapter.apply(path, to: makeTinyDecoder(layers: 1), baseHash: "abc")
+        }
+        #expect(
+            fresh.parameters.indices.contains {
+                bits(fresh.parameters[$0].tensor.values) != bits(tuned.parameters[$0].tensor.values)
+            })
         #expect(try RowAdapter.apply(folder.path, to: fresh, baseHash: "abc") == mask.count)
         for (a, b) in zip(fresh.parameters, tuned.parameters) {
             #expect(bits(a.tensor.values) == bits(b.tensor.values))

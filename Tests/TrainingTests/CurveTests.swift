@@ -22,7 +22,8 @@ import Testing
             let batches = curve.microBatches[step].map { ParityFixture.batch($0.map { rows[$0] }) }
             return TrainingStep(
                 microBatchCount: batches.count, targetTokens: batches.reduce(0) { $0 + $1.targetCount },
-                tokens: batches.reduce(0) { $0 + $1.rowTokenCount }) { batches[$0] }
+                tokens: batches.reduce(0) { $0 + $1.rowTokenCount }
+            ) { batches[$0] }
         }
     }
 
@@ -43,7 +44,9 @@ import Testing
         for (progress, index) in zip(seen, 0...) {
             #expect(abs(progress.learningRate - curve.learningRates[index]) < 1e-12)
             #expect(abs(progress.loss - curve.losses[index]) < tolerance * curve.losses[index], "step \(index)")
-            #expect(abs(progress.gradientNorm - curve.gradNorms[index]) < 10 * tolerance * curve.gradNorms[index], "step \(index)")
+            #expect(
+                abs(progress.gradientNorm - curve.gradNorms[index]) < 10 * tolerance * curve.gradNorms[index],
+                "step \(index)")
         }
         #expect(curve.losses[9] < 0.995 * curve.losses[0] || curve.losses[0] > 3)
     }
