@@ -7,7 +7,7 @@ struct ModelOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp("CPU threads per rank (default: the CPUs this process may use).", valueName: "n"),
-        transform: OptionValue.positive)
+        transform: OptionValue.threads)
     var threads: Int?
 
     @Option(

@@ -45,6 +45,7 @@ struct BenchStep: SessionCommand {
             let loaded = try LoadedModel(model, templateName: rows.data == nil ? "none" : nil, threads: threads)
             let benchmark = StepBenchmark(
                 model: loaded.model, trainable: try trainable(in: loaded.model), team: loaded.team)
+            session.console.progress("timing, step", done: 0, total: rows.timedSteps + 2)
             return try benchmark.run(data: try data(for: loaded), steps: rows.timedSteps) { step, total in
                 session.console.progress("timing, step", done: step, total: total)
             }
