@@ -210,6 +210,17 @@ struct WorkflowTests {
         #expect(real["trainedParameters"] as? Int == 2 * (32 * 32 * 2 + 16 * 32 * 2 + 64 * 32 * 2 + 32 * 64))
     }
 
+    /// A run that diverges says so once, on however many ranks, and keeps what it has measured.
+    @Test(arguments: [nil, 2])
+    func divergenceEndsTheRun(ranks: Int?) async throws {
+        let sandbox = try Self.makeSandbox()
+        let outcome = try await sandbox.neft(Self.train + ["-o", "RUN", "--learning-rate", "1e30"], ranks: ranks)
+        #expect(outcome.exitCode == 2, "\(outcome)")
+        #expect(outcome.stderr.components(separatedBy: "neft: error: ").count == 2, "\(outcome)")
+        #expect(outcome.stderr.contains("not finite"), "\(outcome)")
+        #expect(sandbox.exists("RUN/metrics.jsonl") && !sandbox.exists("RUN/final"))
+    }
+
     @Test func quietShowsNothingAndPlainLinesHoldNoControls() async throws {
         let sandbox = try Self.makeSandbox()
         let quiet = try await sandbox.neft(Self.train + ["-o", "A", "--quiet"])

@@ -7,11 +7,11 @@ struct Evaluate: SessionCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure a model on rows it was not trained on.",
         discussion: """
-            BLEU and chrF are sacreBLEU's, of greedily generated answers; perplexity is of the rows' completions. The
+            BLEU and chrF are sacreBLEU's, of greedily generated answers; perplexity is of the rows' completions. The \
             figures do not depend on the number of ranks.
 
               neft evaluate -m MODEL -d test.jsonl
-              neft evaluate -m MODEL --adapter RUN/final -d test.jsonl --metrics bleu,chrf --samples 3
+              neft evaluate -m MODEL --adapter RUN/final -d test.jsonl --samples 3
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions

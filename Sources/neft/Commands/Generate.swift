@@ -5,8 +5,9 @@ import Tokenization
 struct Generate: SessionCommand {
     static let configuration = CommandConfiguration(
         abstract: "Answer one prompt.",
+        usage: "neft generate [<options>] --model <model> --prompt <text>",
         discussion: """
-            The prompt is written as the model's chat template wants it. The answer is the most likely one, token by
+            The prompt is written as the model's chat template wants it. The answer is the most likely one, token by \
             token: the same every time.
 
               neft generate -m MODEL --prompt "Translate into Italian: a small text editor"

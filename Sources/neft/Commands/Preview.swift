@@ -11,7 +11,7 @@ struct Preview: SessionCommand {
             Shows rows as the model sees them, with the part it learns marked, and counts all rows.
 
               neft preview -m MODEL -d train.jsonl
-              neft preview -m MODEL -d train.jsonl --json    # token ids and loss mask of every row
+              neft preview -m MODEL -d train.jsonl --json    # token ids, loss mask
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions

@@ -7,12 +7,12 @@ struct Profile: SessionCommand {
     static let configuration = CommandConfiguration(
         abstract: "Score every neuron of a model on data.",
         discussion: """
-            gradient      forward and backward passes, no update: how much the loss depends on the neuron
-            weight-shift  how far a full fine-tune of --steps steps turns the neuron (arXiv 2403.11621)
-            random        scores from --seed, as a control
+            gradient: how much the loss depends on the neuron; no update.
+            weight-shift: how far a full fine-tune turns it (arXiv 2403.11621).
+            random: scores from --seed, as a control.
 
               neft profile -m MODEL -d train.jsonl -o profile.safetensors
-              mpirun -n 8 neft profile -m MODEL -d train.jsonl --profile-method weight-shift -o profile.safetensors
+              mpirun -n 8 neft profile -m MODEL -d train.jsonl -o profile.safetensors
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions

@@ -6,6 +6,7 @@ import Reporting
 struct Select: SessionCommand {
     static let configuration = CommandConfiguration(
         abstract: "Choose the neurons to train from a profile.",
+        usage: "neft select [<options>] --scores <file> --output <path>",
         discussion: """
             Takes the neurons with the highest scores; equal scores in the order of layer, projection and row.
 

@@ -65,7 +65,7 @@ struct BatchOptions: ParsableArguments {
     func validate() throws {
         guard microBatch <= globalBatch else {
             throw ValidationError(
-                "--micro-batch \(microBatch) is more than --global-batch \(globalBatch), which is cut into micro-batches"
+                "--micro-batch \(microBatch) is more than --global-batch \(globalBatch), which is cut into them"
             )
         }
     }

@@ -6,8 +6,8 @@ struct ModelOptions: ParsableArguments {
     var model: String
 
     @Option(
-        help: ArgumentHelp("CPU threads per rank (default: the CPUs this process may use).", valueName: "n"),
-        transform: OptionValue.positive)
+        help: ArgumentHelp("CPU threads per rank (default: its part of the CPUs).", valueName: "n"),
+        transform: OptionValue.threads)
     var threads: Int?
 
     @Option(

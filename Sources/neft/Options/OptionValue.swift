@@ -14,6 +14,13 @@ enum OptionValue {
         return value
     }
 
+    static func threads(_ text: String) throws(OptionValueError) -> Int {
+        guard let value = Int(text), (1...1024).contains(value) else {
+            throw OptionValueError("a whole number from 1 to 1024")
+        }
+        return value
+    }
+
     static func nonNegative(_ text: String) throws(OptionValueError) -> Int {
         guard let value = Int(text), value >= 0, value <= Int(Int32.max) else {
             throw OptionValueError("a whole number from 0")

@@ -17,12 +17,12 @@ struct ProgressBar {
         estimator = ProgressEstimator(total: total, at: now)
     }
 
-    /// What to write now; nil if it is too early for the next line. The first and the last are always shown.
+    /// What to write now; nil if it is too early for the next line. The first two and the last are always shown.
     mutating func update(done: Int, detail: String, at now: Double) -> String? {
         self.done = done
         estimator.update(done: done, at: now)
         let interval = columns == nil ? 5 : 0.2
-        if let lastShown, now - lastShown < interval, done < estimator.total { return nil }
+        if let lastShown, now - lastShown < interval, done > 1, done < estimator.total { return nil }
         lastShown = now
         var parts = ["\(label) \(done)/\(estimator.total)"]
         let left = done < estimator.total ? estimator.secondsLeft.map { "ETA \(Human.duration($0))" } : nil
@@ -38,7 +38,7 @@ struct ProgressBar {
     }
 
     private static func bar(_ fraction: Double) -> String {
-        let width = 24
+        let width = 16
         let full = Int(fraction * Double(width))
         return "[" + String(repeating: "=", count: full) + String(repeating: " ", count: width - full) + "]"
     }

@@ -9,10 +9,11 @@ struct BenchStep: SessionCommand {
     static let configuration = CommandConfiguration(
         commandName: "step",
         abstract: "Time training steps on one rank.",
+        usage: "neft bench step [<options>] --model <model>",
         discussion: """
-            Rows of random tokens, all in the loss; or with --data real rows, their completions in the loss. The neurons
-            are random (seed 1), the same share of every layer. After each step its matrix products are run again alone:
-            the time no step can go below on this machine.
+            Rows of random tokens, all in the loss; or with --data real rows, their completions in the loss. The \
+            neurons are random (seed 1), the same share of every layer. After each step its matrix products are run \
+            again alone: the time no step can go below on this machine.
 
               neft bench step -m MODEL --top 6% --batch 4 --length 256
             """)
@@ -45,6 +46,7 @@ struct BenchStep: SessionCommand {
             let loaded = try LoadedModel(model, templateName: rows.data == nil ? "none" : nil, threads: threads)
             let benchmark = StepBenchmark(
                 model: loaded.model, trainable: try trainable(in: loaded.model), team: loaded.team)
+            session.console.progress("timing, step", done: 0, total: rows.timedSteps + 2)
             return try benchmark.run(data: try data(for: loaded), steps: rows.timedSteps) { step, total in
                 session.console.progress("timing, step", done: step, total: total)
             }

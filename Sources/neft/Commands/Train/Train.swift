@@ -7,7 +7,7 @@ struct Train: SessionCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train the selected neurons of a model.",
         discussion: """
-            Without --neurons a profile is made first and the best --top of it is trained. RUN then holds the trained
+            Without --neurons a profile is made first and the best --top of it is trained. RUN then holds the trained \
             neurons (final/), the mask, the metrics of every step and the configuration.
 
               neft train -m MODEL -d train.jsonl -o RUN

@@ -60,6 +60,7 @@ struct TrainingRun {
         try session.onRoot { try record?.save(mask) }
         announce(mask, trainable, steps: trainer.totalSteps)
 
+        session.console.progress("step", done: 0, total: trainer.totalSteps)
         let summary = try session.trainingStep {
             try trainer.run { progress in
                 hasStarted = true
