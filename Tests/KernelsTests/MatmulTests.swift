@@ -74,7 +74,7 @@ import Testing
         let sums = UnsafeMutableBufferPointer<Int>.allocate(capacity: 3)
         defer { sums.deallocate() }
         sums.initialize(repeating: 0)
-        for _ in 0..<20_000 { team.forEach(tiles: 3) { tile, _ in sums[tile] += 1 } }
-        #expect(Array(sums) == [20_000, 20_000, 20_000])
+        for _ in 0..<2000 { team.forEach(tiles: 3) { tile, _ in sums[tile] += 1 } }
+        #expect(Array(sums) == [2000, 2000, 2000])
     }
 }
