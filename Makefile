@@ -1,6 +1,6 @@
 # The commands of the project. `make` alone lists them.
 
-.PHONY: help build quickstart test bench format lint clean
+.PHONY: help build quickstart test bench sanity format lint clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -17,6 +17,9 @@ test:  ## install what the tests need and run all of them
 
 bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
 	Benchmarks/run
+
+sanity:  ## train beside PyTorch on the same batches and compare losses and BLEU (40 minutes)
+	Benchmarks/sanity
 
 format:  ## format the Swift sources in place
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
