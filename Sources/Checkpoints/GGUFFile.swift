@@ -49,8 +49,13 @@ public final class GGUFFile: @unchecked Sendable {
             var shape: [Int] = []
             for _ in 0..<rank {
                 let dimension = try reader.integer(UInt64.self, name)
-                guard dimension <= 1 << 40 else { throw failure(name, "a dimension of \(dimension)", "a real shape") }
+                guard dimension >= 1, dimension <= 1 << 40 else {
+                    throw failure(name, "a dimension of \(dimension)", "a real shape")
+                }
                 shape.insert(Int(dimension), at: 0)
+            }
+            guard shape.reduce(1.0, { $0 * Double($1) }) < 1e15 else {
+                throw failure(name, "shape \(shape)", "a real shape")
             }
             let type = try reader.integer(UInt32.self, name)
             heads.append((name, type, shape, try reader.integer(UInt64.self, name)))

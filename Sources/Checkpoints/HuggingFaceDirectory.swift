@@ -46,7 +46,12 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
         }
         weightFiles = names.map { "\(path)/\($0)" }
         var fileOf: [String: Int] = [:]
-        for (number, file) in files.enumerated() { for name in file.entries.keys { fileOf[name] = number } }
+        for (number, file) in files.enumerated() {
+            // Where several files hold a tensor, the index says which one counts.
+            for name in file.entries.keys where listed == nil || listed?[name] == names[number] {
+                fileOf[name] = number
+            }
+        }
         for (name, file) in (listed ?? [:]).sorted(by: { $0.key < $1.key }) where fileOf[name] == nil {
             throw CheckpointError(
                 file: "\(path)/\(file)", item: name, found: "no such tensor", expected: "it, as the index says",

@@ -13,7 +13,7 @@ public final class MappedFile: @unchecked Sendable {
         func failure(_ found: String, _ hint: String) -> CheckpointError {
             CheckpointError(file: path, found: found, expected: "a readable model file", hint: hint)
         }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // a pipe must not make us wait
         guard descriptor >= 0 else {
             throw failure(
                 "cannot be opened (\(String(cString: strerror(errno))))", "check the path and its permissions")

@@ -17,7 +17,7 @@ public enum ModelFiles: Sendable {
         if path.hasSuffix(".safetensors") || path.hasSuffix(".json") {
             throw CheckpointError(
                 file: path, found: "one file of a model", expected: "the directory that holds it, or a GGUF file",
-                hint: "pass \((path as NSString).deletingLastPathComponent)")
+                hint: "pass \(URL(fileURLWithPath: path).deletingLastPathComponent().path)")
         }
         return .gguf(try GGUFFile(path: path))
     }

@@ -71,6 +71,17 @@ public final class SafetensorsFile: @unchecked Sendable {
             }
             entries[name] = Entry(type: type, shape: shape, bytes: dataStart + offsets[0]..<dataStart + offsets[1])
         }
+        // Tensors are used in place, so two must not share bytes: training one would change the other.
+        var end = dataStart
+        for (name, entry) in entries.sorted(by: {
+            ($0.value.bytes.lowerBound, $0.key) < ($1.value.bytes.lowerBound, $1.key)
+        })
+        where !entry.bytes.isEmpty {
+            guard entry.bytes.lowerBound >= end else {
+                throw failure(name, "bytes that belong to another tensor, too", "tensors that do not overlap")
+            }
+            end = entry.bytes.upperBound
+        }
         self.metadata = metadata
         self.entries = entries
     }
@@ -80,9 +91,14 @@ public final class SafetensorsFile: @unchecked Sendable {
     /// - Parameter shape: what the model needs; nil takes what the file has.
     public func floats(_ name: String, shape: [Int]? = nil) throws(CheckpointError) -> FloatTensor {
         let entry = try self.entry(name, shape: shape)
-        let count = entry.shape.reduce(1, *)
         let source = file.base + entry.bytes.lowerBound
-        let type = ElementType(rawValue: entry.type)
+        guard let type = ElementType(rawValue: entry.type), type != .float64, type != .int32 else {
+            throw CheckpointError(
+                file: path, item: name, found: "element type \(entry.type)", expected: "F32, F16 or BF16",
+                hint: "convert the model (for example torch_dtype=float32 and save_pretrained)")
+        }
+        // Sizes of known types were checked against the file, so the product cannot overflow.
+        let count = entry.shape.reduce(1, *)
         if type == .float32, UInt(bitPattern: source) % 4 == 0 {
             return FloatTensor(
                 name: name, shape: entry.shape, pointer: source.bindMemory(to: Float.self, capacity: count), owner: file
@@ -93,10 +109,7 @@ public final class SafetensorsFile: @unchecked Sendable {
         case .float32: UnsafeMutableRawPointer(storage.pointer).copyMemory(from: source, byteCount: 4 * count)
         case .float16: widenFloat16(source, storage.pointer, count: count)
         case .bfloat16: widenBFloat16(source, storage.pointer, count: count)
-        case .float64, .int32, nil:
-            throw CheckpointError(
-                file: path, item: name, found: "element type \(entry.type)", expected: "F32, F16 or BF16",
-                hint: "convert the model (for example torch_dtype=float32 and save_pretrained)")
+        case .float64, .int32: preconditionFailure("refused above")
         }
         return FloatTensor(name: name, shape: entry.shape, pointer: storage.pointer, owner: storage)
     }

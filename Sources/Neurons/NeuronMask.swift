@@ -56,12 +56,10 @@ public struct NeuronMask: Sendable, Equatable {
         let file = try SafetensorsFile(path: path)
         try checkKind(file, "neurons", formatVersion)
         var modules: [Module] = []
-        for name in file.entries.keys where name.hasSuffix(".rows") {
+        for name in file.entries.keys.sorted() where name.hasSuffix(".rows") {
             let module = String(name.dropLast(".rows".count))
             let rows = try file.integers(name)
-            guard let place = ModulePlace(module), !rows.isEmpty, rows[0] >= 0,
-                zip(rows, rows.dropFirst()).allSatisfy(<)
-            else {
+            guard let place = ModulePlace(module), areRows(rows) else {
                 throw NeuronError(
                     subject: path, found: "tensor \(name)", expected: "ascending rows of a projection",
                     hint: "the file was not written by neft, or is damaged")
@@ -82,10 +80,17 @@ public struct NeuronMask: Sendable, Equatable {
         return mask
     }
 
+    /// Row numbers that ascend from 0 or more, at least one.
+    static func areRows(_ rows: [Int32]) -> Bool {
+        (rows.first ?? -1) >= 0 && zip(rows, rows.dropFirst()).allSatisfy(<)
+    }
+
     /// The bytes rank 0 broadcasts: the mask as text, read back by `init(bytes:)`.
     public var bytes: [UInt8] {
         var text = "\(baseHash)\n\(provenance.count)\n"
-        for (key, value) in provenance.sorted(by: { $0.key < $1.key }) { text += "\(key)\t\(value)\n" }
+        for (key, value) in provenance.sorted(by: { $0.key < $1.key }) {
+            text += "\(key)\t\(value.replacing("\n", with: " "))\n"
+        }
         for module in modules { text += "\(module.name) \(module.rows.map(String.init).joined(separator: " "))\n" }
         return Array(text.utf8)
     }
@@ -104,10 +109,14 @@ public struct NeuronMask: Sendable, Equatable {
         for line in lines[(2 + facts)...] where !line.isEmpty {
             let parts = line.split(separator: " ")
             let rows = parts.dropFirst().compactMap { Int32($0) }
-            guard let place = ModulePlace(String(parts[0])), rows.count == parts.count - 1 else { return nil }
+            guard let place = ModulePlace(String(parts[0])), rows.count == parts.count - 1, Self.areRows(rows) else {
+                return nil
+            }
             modules.append(
                 Module(name: String(parts[0]), layer: place.layer, projection: place.projection, rows: rows))
         }
+        guard zip(modules, modules.dropFirst()).allSatisfy({ ($0.layer, $0.projection) < ($1.layer, $1.projection) })
+        else { return nil }
         self.init(modules: modules, baseHash: String(lines[0]), provenance: provenance)
     }
 

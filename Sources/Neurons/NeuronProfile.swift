@@ -71,7 +71,7 @@ public struct NeuronProfile: Sendable, Equatable {
         let file = try SafetensorsFile(path: path)
         try checkKind(file, "profile", formatVersion)
         var modules: [Module] = []
-        for name in file.entries.keys where name.hasSuffix(".scores") {
+        for name in file.entries.keys.sorted() where name.hasSuffix(".scores") {
             let module = String(name.dropLast(".scores".count))
             guard let place = ModulePlace(module) else {
                 throw NeuronError(

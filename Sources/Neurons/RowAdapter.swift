@@ -55,6 +55,11 @@ public enum RowAdapter {
             let values = try file.floats("\(module).weight", shape: [rows.count, model.parameters[index].columns])
             changes.append((index, rows, values))
         }
+        guard !changes.isEmpty, file.entries.count == 2 * changes.count else {
+            throw NeuronError(
+                subject: file.path, found: "\(file.entries.count) tensors, \(changes.count) of them row numbers",
+                expected: "rows and weights of at least one module", hint: "the file is damaged: copy it again")
+        }
         for (index, rows, values) in changes {
             let tensor = model.parameters[index].tensor
             for (i, row) in rows.enumerated() {

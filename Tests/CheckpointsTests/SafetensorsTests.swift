@@ -58,6 +58,26 @@ import Testing
         #expect { try file.floats("i") } throws: { "\($0)".contains("i: element type I64; expected F32, F16 or BF16") }
     }
 
+    @Test func hostileHeadersAreRefused() throws {
+        func message(_ header: String, dataBytes: Int = 64) throws -> String {
+            var data = Data(withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) })
+            data += Data(header.utf8) + Data(count: dataBytes)
+            try data.write(to: URL(fileURLWithPath: folder.file("hostile")))
+            do {
+                let file = try SafetensorsFile(path: folder.file("hostile"))
+                for name in file.entries.keys { _ = try file.floats(name) }
+                return ""
+            } catch { return "\(error)" }
+        }
+        let huge = #"{"x":{"dtype":"I64","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#
+        #expect(try message(huge).contains("element type I64"))
+        let overlapping =
+            #"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":[4],"data_offsets":[8,24]}}"#
+        #expect(try message(overlapping).contains("b: bytes that belong to another tensor"))
+        #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
+        #expect { try SafetensorsFile(path: folder.file("pipe")) } throws: { "\($0)".contains("not a regular file") }
+    }
+
     @Test func damagedFilesNeverCrash() throws {
         let whole = try Data(contentsOf: URL(fileURLWithPath: try write()))
         let path = folder.file("damaged")

@@ -1,3 +1,4 @@
+import Checkpoints
 import Models
 import Neurons
 import TestSupport
@@ -96,6 +97,11 @@ import Testing
         #expect(try NeuronMask.load(folder.file("m")) == mask)
         #expect(NeuronMask(bytes: mask.bytes) == mask)
         #expect(NeuronMask(bytes: Array("x".utf8)) == nil)
+        for bad in [
+            "mlp.up_proj 5 1", "mlp.up_proj -1 2", "mlp.up_proj", "mlp.up_proj 1\nmodel.layers.0.mlp.up_proj 2",
+        ] {
+            #expect(NeuronMask(bytes: Array("x\n0\nmodel.layers.0.\(bad)\n".utf8)) == nil)
+        }
         #expect(NeuronMask(bytes: Array("x\n9\n".utf8)) == nil)
         #expect(NeuronMask(bytes: Array("x\n0\nmodel.layers.0.mlp.up_proj 1 b\n".utf8)) == nil)
     }
@@ -156,6 +162,11 @@ import Testing
         }
         let path = folder.file("adapter.safetensors")
         try RowAdapter.save(rows, of: tuned, baseHash: "abc", maskHash: mask.hash, to: path)
+        let empty = SafetensorsWriter(metadata: ["formatVersion": "1", "kind": "adapter", "baseHash": "abc"])
+        try empty.write(to: folder.file("empty.safetensors"))
+        #expect { try RowAdapter.apply(folder.file("empty.safetensors"), to: fresh, baseHash: "abc") } throws: {
+            "\($0)".contains("expected rows and weights of at least one module")
+        }
         #expect(throws: NeuronError.self) { try RowAdapter.apply(path, to: fresh, baseHash: "other") }
         #expect(throws: NeuronError.self) {
             try RowAdapter.apply(path, to: makeTinyDecoder(layers: 1), baseHash: "abc")
