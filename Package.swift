@@ -59,7 +59,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Models", "Neurons", "Collectives"], path: "Tests/TestSupport",
             swiftSettings: module),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: module),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: module),
         .testTarget(
             name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"],

@@ -189,7 +189,8 @@ private struct GEMMCaller {
         n: Int, k: Int, _ a: Pointer, _ lda: Int, _ b: Pointer, _ ldb: Int, _ c: Output, _ ldc: Int, alpha: Float = 1
     ) {
         let call = GEMMCall(
-            kind: .nt, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
+            usesPanels: team.usesPanels(m: m, n: n, k: k), kind: .nt, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda,
+            b: b, ldb: ldb, c: c, ldc: ldc,
             accumulate: false)
         team.run(call, worker: worker)
     }
@@ -198,7 +199,8 @@ private struct GEMMCaller {
         accumulate: Bool = false
     ) {
         let call = GEMMCall(
-            kind: .nn, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
+            usesPanels: team.usesPanels(m: m, n: n, k: k), kind: .nn, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda,
+            b: b, ldb: ldb, c: c, ldc: ldc,
             accumulate: accumulate)
         team.run(call, worker: worker)
     }
@@ -208,7 +210,8 @@ private struct GEMMCaller {
         alpha: Float = 1
     ) {
         let call = GEMMCall(
-            kind: .tn, m: keys, n: n, k: m, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
+            usesPanels: team.usesPanels(m: keys, n: n, k: m), kind: .tn, m: keys, n: n, k: m, alpha: alpha, a: a,
+            lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
             accumulate: true)
         team.run(call, worker: worker)
     }

@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 
 /// Which operands of `C = A · B` are stored transposed. Row-major.
@@ -10,8 +11,10 @@ public enum GEMMKind: Sendable {
     case tn
 }
 
-/// One single-threaded call of the BLAS: `C [m, n] = alpha · op(A) · op(B) (+ C)`, row strides in floats.
+/// One single-threaded product: `C [m, n] = alpha · op(A) · op(B) (+ C)`, row strides in floats.
 public struct GEMMCall {
+    /// By our own kernel, which copies the operands into panels first; otherwise by OpenBLAS.
+    var usesPanels: Bool
     var kind: GEMMKind
     var m: Int, n: Int, k: Int
     var alpha: Float
@@ -23,8 +26,15 @@ public struct GEMMCall {
     var ldc: Int
     var accumulate: Bool
 
+    /// - Parameter scratch: `neft_sgemm_scratch_count` floats.
     @inline(__always)
-    func run() {
+    func run(scratch: UnsafeMutablePointer<Float>) {
+        if usesPanels {
+            neft_sgemm(
+                kind == .tn ? 1 : 0, kind == .nt ? 1 : 0, m, n, k, alpha, a, lda, b, ldb, accumulate ? 1 : 0, c, ldc,
+                scratch)
+            return
+        }
         cblas_sgemm(
             CblasRowMajor, kind == .tn ? CblasTrans : CblasNoTrans, kind == .nt ? CblasTrans : CblasNoTrans,
             blasint(m), blasint(n), blasint(k), alpha, a, blasint(lda), b, blasint(ldb), accumulate ? 1 : 0, c,
@@ -50,8 +60,8 @@ public final class GEMMLog: @unchecked Sendable {
     /// Runs the noted calls again, each worker its own. Their outputs are overwritten with meaningless values.
     public func replay(on team: WorkerTeam) {
         precondition(team.threads == calls.count, "GEMMLog: noted with another number of threads")
-        team.forEach(tiles: calls.count) { tile, _ in
-            for call in calls[tile] { call.run() }
+        team.forEach(tiles: calls.count) { tile, worker in
+            for call in calls[tile] { call.run(scratch: team.gemmScratch(worker: worker)) }
         }
     }
 }
@@ -61,13 +71,18 @@ extension WorkerTeam {
     @inline(__always)
     func run(_ call: GEMMCall, worker: Int) {
         if let gemmLog { gemmLog.note(call, worker: worker) }
-        call.run()
+        call.run(scratch: gemmScratch(worker: worker))
     }
+
+    /// Whether a product of this shape is worth the copies into panels: a few rows of A are a matter of reading B once.
+    @inline(__always)
+    func usesPanels(m: Int, n: Int, k: Int) -> Bool { hasPanelKernel && m >= 24 && n >= 16 && k >= 16 }
 
     /// `C [m, n] = op(A) · op(B)`, or `C += …` when `accumulate`; row-major and dense (`ldc` = n unless given).
     ///
-    /// The product is cut into tiles by (m, n) alone, so that the bits do not depend on the number of threads; on one
-    /// CPU type the same operands always give the same bits. `C` must not overlap the operands.
+    /// The bits do not depend on the number of threads: our own kernel gives a value the same bits in any tile, and for
+    /// OpenBLAS the tiles depend on (m, n) alone. On one CPU type the same operands always give the same bits. `C` must
+    /// not overlap the operands.
     public func gemm(
         _ kind: GEMMKind, m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
         _ c: UnsafeMutablePointer<Float>, accumulate: Bool = false
@@ -75,14 +90,16 @@ extension WorkerTeam {
         guard m > 0, n > 0 else { return }
         let lda = kind == .tn ? m : k
         let ldb = kind == .nt ? k : n
-        let (rowTiles, columnTiles) = gemmTiles(m: m, n: n)
+        let usesPanels = usesPanels(m: m, n: n, k: k)
+        let (rowTiles, columnTiles) =
+            usesPanels ? panelTiles(kind, m: m, n: n, threads: threads) : gemmTiles(m: m, n: n)
         forEach(tiles: rowTiles * columnTiles) { tile, worker in
             let rows = gemmCut(m, into: rowTiles, at: tile / columnTiles)
             let columns = gemmCut(n, into: columnTiles, at: tile % columnTiles)
             if rows.isEmpty || columns.isEmpty { return }
             run(
                 GEMMCall(
-                    kind: kind, m: rows.count, n: columns.count, k: k, alpha: 1,
+                    usesPanels: usesPanels, kind: kind, m: rows.count, n: columns.count, k: k, alpha: 1,
                     a: a + (kind == .tn ? rows.lowerBound : rows.lowerBound * lda), lda: lda,
                     b: b + (kind == .nt ? columns.lowerBound * ldb : columns.lowerBound), ldb: ldb,
                     c: c + rows.lowerBound * n + columns.lowerBound, ldc: n, accumulate: accumulate),
@@ -91,7 +108,23 @@ extension WorkerTeam {
     }
 }
 
-/// Tiles of a product: pieces of at most 512 rows and 768 columns (4096 where the output is as wide as a vocabulary);
+/// Tiles of a product by panels, as many for each thread: of those the ones that spend the least on copies, each tile
+/// copying its rows of A and its columns of B. A copy that transposes costs about twice as much as one that does not.
+func panelTiles(_ kind: GEMMKind, m: Int, n: Int, threads: Int) -> (rows: Int, columns: Int) {
+    let (costA, costB) = kind == .tn ? (1, 1) : (1, 3)
+    var best = (rows: 1, columns: threads)
+    var least = Int.max
+    for rows in 1...max(1, m / 24) {
+        var columns = 1
+        while rows * columns % threads != 0 { columns += 1 }
+        if columns > max(1, n / 48) { continue }
+        let cost = m * columns * costA + n * max(rows, (m + 1023) / 1024) * costB
+        if cost < least { (least, best) = (cost, (rows, columns)) }
+    }
+    return best
+}
+
+/// Tiles of a product by OpenBLAS: pieces of at most 512 rows and 768 columns (4096 where the output is as wide as a vocabulary);
 /// a product that would stay whole is halved along its longer side unless it is small.
 func gemmTiles(m: Int, n: Int) -> (rows: Int, columns: Int) {
     let rows = (m + 511) / 512

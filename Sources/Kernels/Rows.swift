@@ -8,6 +8,15 @@ public func gatherRows(
     }
 }
 
+/// `out = source` for `T` rows of `C` floats.
+public func copyRows(
+    _ team: WorkerTeam, out: UnsafeMutablePointer<Float>, source: UnsafePointer<Float>, T: Int, C: Int
+) {
+    team.forEachBlock(of: T) { rows, _ in
+        (out + rows.lowerBound * C).update(from: source + rows.lowerBound * C, count: rows.count * C)
+    }
+}
+
 /// `destination[rows[i]] += source[i]` for rows of `C` floats, `i` ascending; rows may repeat.
 public func scatterAddRows(
     _ team: WorkerTeam, destination: UnsafeMutablePointer<Float>, source: UnsafePointer<Float>,

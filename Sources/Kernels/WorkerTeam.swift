@@ -11,19 +11,31 @@ public final class WorkerTeam: @unchecked Sendable {
     private let team: OpaquePointer
     /// When set, every GEMM is noted here, so that a benchmark can replay exactly the GEMMs of a step.
     public var gemmLog: GEMMLog?
+    /// Whether products are computed by our own kernel, or all by OpenBLAS: by what the CPU has, unless set.
+    let hasPanelKernel: Bool
+    private let gemmScratch: TensorStorage
 
-    /// - Parameter threads: at least 1.
-    public init(threads: Int) {
+    /// - Parameters:
+    ///   - threads: at least 1.
+    ///   - usesPanelKernel: `false` leaves all products to OpenBLAS, as on CPUs without AVX-512.
+    public init(threads: Int, usesPanelKernel: Bool = true) {
         precondition(threads >= 1, "WorkerTeam: \(threads) threads")
         guard let team = neft_team_create(Int32(threads)) else {
             fatalError("the system refused \(threads) threads; check the process limit (ulimit -u)")
         }
         self.threads = threads
         self.team = team
+        hasPanelKernel = usesPanelKernel && CPU.hasPanelKernel
+        gemmScratch = TensorStorage(count: hasPanelKernel ? threads * neft_sgemm_scratch_count() : 0)
         openblas_set_num_threads(1)
     }
 
     deinit { neft_team_destroy(team) }
+
+    @inline(__always)
+    func gemmScratch(worker: Int) -> UnsafeMutablePointer<Float> {
+        gemmScratch.pointer + (hasPanelKernel ? worker * neft_sgemm_scratch_count() : 0)
+    }
 
     /// Runs `body(tile, worker)` once for each tile in `0 ..< tiles`; returns when all are done. `worker` is in
     /// `0 ..< threads` and indexes scratch memory: no two tiles use the same worker at once.

@@ -22,7 +22,7 @@ extension Decoder {
             ropeInPlace(team, x: s.query, positions: w.positions, table: ropeTable, T: T, heads: c.headCount)
             ropeInPlace(team, x: s.key, positions: w.positions, table: ropeTable, T: T, heads: c.kvHeadCount)
             attention(l, s)
-            s.middle.update(from: s.input, count: T * C)
+            copyRows(team, out: s.middle, source: s.input, T: T, C: C)
             team.gemm(.nt, m: T, n: C, k: c.queryWidth, s.attention, layer[.output], s.middle, accumulate: true)
 
             rmsNormForward(
@@ -32,7 +32,7 @@ extension Decoder {
             team.gemm(.nt, m: T, n: F, k: C, w.normed, layer[.up], s.up)
             swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
             let next = l + 1 < c.layerCount ? slot(l + 1, keepFrom).input : w.final
-            next.update(from: s.middle, count: T * C)
+            copyRows(team, out: next, source: s.middle, T: T, C: C)
             team.gemm(.nt, m: T, n: C, k: F, w.activated, layer[.down], next, accumulate: true)
         }
     }

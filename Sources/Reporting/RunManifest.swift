@@ -3,7 +3,7 @@ import Foundation
 /// `manifest.json`: what a run was made with, enough to repeat it or to say why a repetition differs.
 public struct RunManifest: Codable, Sendable, Equatable {
     public var neftVersion: String
-    /// Versions of the libraries in use: `openblas`, `mpi`, `zstd`, …
+    /// Versions of the libraries in use: `gemm` (what computes the large products), `openblas`, `mpi`, `zstd`, …
     public var libraryVersions: [String: String]
     /// The command line.
     public var command: [String]

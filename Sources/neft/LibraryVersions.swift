@@ -5,7 +5,10 @@ import Kernels
 /// Versions of the C libraries in use.
 enum LibraryVersions {
     static var all: [String: String] {
-        ["openblas": BLAS.configuration, "mpi": mpi, "zstd": String(cString: ZSTD_versionString())]
+        [
+            "gemm": CPU.hasPanelKernel ? "neft, AVX-512" : "OpenBLAS", "openblas": BLAS.configuration, "mpi": mpi,
+            "zstd": String(cString: ZSTD_versionString()),
+        ]
     }
 
     /// May be asked for before MPI is initialised, and without a launcher.

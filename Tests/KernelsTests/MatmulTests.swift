@@ -1,10 +1,12 @@
+import CKernels
 import Kernels
 import TestSupport
 import Testing
 
 @Suite struct MatmulTests {
     static let sizes = [
-        (1, 1, 1), (3, 5, 7), (17, 33, 65), (64, 160, 48), (130, 97, 64), (517, 800, 20), (40, 16_500, 8),
+        (1, 1, 1), (3, 5, 7), (17, 33, 65), (64, 160, 48), (130, 97, 64), (517, 800, 20), (40, 16_500, 8), (24, 16, 16),
+        (29, 49, 577), (1030, 70, 1200), (33, 300, 601),
     ]
 
     @Test(arguments: [GEMMKind.nt, .nn, .tn], sizes)
@@ -13,10 +15,70 @@ import Testing
         let (a, b, start) = (randomFloats(m * k, seed: 1), randomFloats(n * k, seed: 2), randomFloats(m * n, seed: 3))
         for accumulate in [false, true] {
             var (c, expected) = (start, start)
+            var byOpenBLAS = start
             WorkerTeam(threads: 2).gemm(kind, m: m, n: n, k: k, a, b, &c, accumulate: accumulate)
+            WorkerTeam(threads: 2, usesPanelKernel: false).gemm(
+                kind, m: m, n: n, k: k, a, b, &byOpenBLAS, accumulate: accumulate)
             gemmReference(kind, m: m, n: n, k: k, a, b, &expected, accumulate: accumulate)
             #expect(relativeError(c, expected) < 2e-6)
+            #expect(relativeError(byOpenBLAS, expected) < 2e-6)
         }
+    }
+
+    /// Products inside larger matrices, and what lies beside them stays as it is.
+    @Test(.enabled(if: CPU.hasPanelKernel), arguments: [(0, 0), (0, 1), (1, 0), (1, 1)])
+    func panelKernelWithStrides(transpose: (a: Int, b: Int)) {
+        let scratch = TensorStorage(count: neft_sgemm_scratch_count())
+        for (m, n, k) in [(1, 1, 1), (7, 47, 15), (8, 48, 16), (9, 49, 17), (23, 113, 600), (40, 15, 33)] {
+            let (lda, ldb, ldc) = ((transpose.a == 1 ? m : k) + 3, (transpose.b == 1 ? k : n) + 5, n + 7)
+            let a = randomFloats(max(m, k) * lda, seed: 8)
+            let b = randomFloats(max(n, k) * ldb, seed: 9)
+            let start = randomFloats(m * ldc, seed: 10)
+            for accumulate in [false, true] {
+                var c = start
+                neft_sgemm(
+                    Int32(transpose.a), Int32(transpose.b), m, n, k, 0.5, a, lda, b, ldb, accumulate ? 1 : 0, &c, ldc,
+                    scratch.pointer)
+                var expected = start
+                for i in 0..<m {
+                    for j in 0..<n {
+                        var sum = 0.0
+                        for p in 0..<k {
+                            let x = transpose.a == 1 ? a[p * lda + i] : a[i * lda + p]
+                            let y = transpose.b == 1 ? b[j * ldb + p] : b[p * ldb + j]
+                            sum += Double(x) * Double(y)
+                        }
+                        expected[i * ldc + j] = Float(sum * 0.5) + (accumulate ? start[i * ldc + j] : 0)
+                    }
+                }
+                #expect(relativeError(c, expected) < 2e-6)
+                for i in 0..<m { #expect(c[i * ldc + n..<(i + 1) * ldc] == start[i * ldc + n..<(i + 1) * ldc]) }
+            }
+        }
+    }
+
+    /// The kernel's promise on which the tiles rest.
+    @Test(.enabled(if: CPU.hasPanelKernel)) func aTileHasTheBitsOfTheWhole() {
+        let (m, n, k) = (61, 205, 1300)
+        let (a, b) = (randomFloats(m * k, seed: 11), randomFloats(n * k, seed: 12))
+        let scratch = TensorStorage(count: neft_sgemm_scratch_count())
+        var (whole, tiles) = ([Float](repeating: 0, count: m * n), [Float](repeating: 0, count: m * n))
+        neft_sgemm(0, 1, m, n, k, 1, a, k, b, k, 0, &whole, n, scratch.pointer)
+        let (rows, columns) = ([0, 1, 14, 40, m], [0, 17, 100, 203, n])
+        tiles.withUnsafeMutableBufferPointer { c in
+            for (i0, i1) in zip(rows, rows.dropFirst()) {
+                for (j0, j1) in zip(columns, columns.dropFirst()) {
+                    a.withUnsafeBufferPointer { a in
+                        b.withUnsafeBufferPointer { b in
+                            neft_sgemm(
+                                0, 1, i1 - i0, j1 - j0, k, 1, a.baseAddress! + i0 * k, k, b.baseAddress! + j0 * k, k, 0,
+                                c.baseAddress! + i0 * n + j0, n, scratch.pointer)
+                        }
+                    }
+                }
+            }
+        }
+        #expect(bits(whole) == bits(tiles))
     }
 
     @Test(arguments: [GEMMKind.nt, .nn, .tn])

@@ -3,6 +3,7 @@
 
 #include "WorkerTeam.h"
 #include "ByteplaneCodec.h"
+#include "SinglePrecisionGEMM.h"
 #include "SquareRoot.h"
 
 /// 1 when this CPU has what the vector code was compiled for (x86-64-v3: AVX2, FMA, BMI2, F16C), else 0.
