@@ -2,7 +2,7 @@ import CKernels
 import CZstd
 import Glibc
 
-/// Codes 32-bit words losslessly as byte planes: a plane that compresses is coded with zstd, the others are stored.
+/// Codes words of 32 or 16 bits losslessly as byte planes: a plane that compresses is coded with zstd, the others are stored.
 ///
 /// In a gradient only the exponents compress (about 2.6 bits of 8), in the difference of two weights the high bytes.
 /// zstd is set to do little more than its Huffman stage: at the lowest positive level, with a tiny table of matches that
@@ -62,22 +62,27 @@ final class PlaneCodec {
 
     /// Writes one frame.
     /// - Parameters:
-    ///   - words: `[count]`, at most `frameValues`.
+    ///   - words: `[count]`, at most `frameValues`; those of 16 bits in the lower halves.
+    ///   - compresses: `false` stores all planes.
     ///   - output: room for `frameBound(count)` bytes.
     /// - Returns: bytes written.
     func encode(
-        _ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content,
+        _ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content, compresses: Bool = true,
         to output: UnsafeMutableRawPointer
     ) -> Int {
         precondition(count >= 0 && count <= Self.frameValues, "PlaneCodec: a frame of \(count) words")
         let split = planes
-        neft_planes_split(
-            words, count, content == .gradient ? 1 : 0, split, split + count, split + 2 * count, split + 3 * count)
+        let rotate: Int32 = content.isRotated ? 1 : 0
+        if content.planeCount == 4 {
+            neft_planes_split(words, count, rotate, split, split + count, split + 2 * count, split + 3 * count)
+        } else {
+            neft_planes16_split(words, count, rotate, split, split + count)
+        }
         var end = FrameHeader.byteCount
         var header = FrameHeader(
             content: content, count: count, planeSizes: .zero, checksum: neft_words_checksum(words, count))
-        for plane in 0..<4 {
-            let size = storePlane(split + plane * count, count: count, to: output + end)
+        for plane in 0..<content.planeCount {
+            let size = storePlane(split + plane * count, count: count, compresses: compresses, to: output + end)
             header.planeSizes[plane] = UInt32(size)
             end += size
         }
@@ -120,8 +125,14 @@ final class PlaneCodec {
             if length != count { throw refusal("a plane of \(length) bytes", "\(count)") }
             return UnsafePointer(decoded)
         }
-        let (p0, p1, p2, p3) = (try load(0), try load(1), try load(2), try load(3))
-        neft_planes_merge(words, count, content == .gradient ? 1 : 0, p0, p1, p2, p3)
+        let rotate: Int32 = content.isRotated ? 1 : 0
+        let (p0, p1) = (try load(0), try load(1))
+        if content.planeCount == 4 {
+            let (p2, p3) = (try load(2), try load(3))
+            neft_planes_merge(words, count, rotate, p0, p1, p2, p3)
+        } else {
+            neft_planes16_merge(words, count, rotate, p0, p1)
+        }
         guard neft_words_checksum(words, count) == header.checksum else {
             throw refusal("values that do not fit their checksum", "")
         }
@@ -129,8 +140,10 @@ final class PlaneCodec {
     }
 
     /// Coded if that makes it smaller, else plain. Returns the size, `count` if plain.
-    private func storePlane(_ plane: UnsafePointer<UInt8>, count: Int, to output: UnsafeMutableRawPointer) -> Int {
-        if sampledEntropy(plane, count: count) < Self.codedBelowBits {
+    private func storePlane(
+        _ plane: UnsafePointer<UInt8>, count: Int, compresses: Bool, to output: UnsafeMutableRawPointer
+    ) -> Int {
+        if compresses && sampledEntropy(plane, count: count) < Self.codedBelowBits {
             let size = ZSTD_compress2(compressor, output, ZSTD_compressBound(count), plane, count)
             if ZSTD_isError(size) == 0 && size < count { return size }
         }

@@ -41,9 +41,6 @@ final class BatchGradient {
     /// `[trainable.count]`; the values in `exchange.owned` are of meaning after `compute`.
     var gradient: UnsafeMutableBufferPointer<Float> { storage.buffer }
 
-    /// The part of `gradient` that this rank owns.
-    var owned: UnsafeMutableBufferPointer<Float> { .init(rebasing: gradient[exchange.owned]) }
-
     /// Collective. Overwrites `gradient`.
     func compute(_ step: TrainingStep) throws(CollectiveError) -> Outcome {
         let start = ContinuousClock.now

@@ -93,10 +93,10 @@ public final class Trainer {
         if isSkipped {
             if summary.skippedSteps >= configuration.maxBadSteps { throw notFinite(loss: outcome.loss, norm: norm) }
         } else {
-            optimizer.update(batch.owned, learningRate: rate, gradientScale: clipScale(norm: norm))
+            optimizer.update(batch.gradient, learningRate: rate, gradientScale: clipScale(norm: norm))
             let updated = ContinuousClock.now
             try batch.exchange.share(
-                UnsafeBufferPointer(batch.owned), read: { access.gather($0, into: $1) },
+                batch.gradient, read: { access.gather($0, into: $1) },
                 write: { access.scatter($1, to: $0) })
             exchangeSeconds += (ContinuousClock.now - updated).inSeconds
         }
