@@ -105,7 +105,8 @@ public final class Trainer {
             step: step + 1, totalSteps: totalSteps, epoch: step / data.stepsPerEpoch + 1, loss: outcome.loss,
             learningRate: rate, gradientNorm: norm, isSkipped: isSkipped, tokens: plan.tokens,
             targetTokens: plan.targetTokens, stepSeconds: (ContinuousClock.now - start).inSeconds,
-            computeSeconds: outcome.computeSeconds, exchangeSeconds: exchangeSeconds, wireBytes: statistics.wireBytes,
+            computeSeconds: outcome.computeSeconds, exchangeSeconds: exchangeSeconds,
+            exchangeBusySeconds: statistics.busySeconds, wireBytes: statistics.wireBytes,
             rawBytes: statistics.rawBytes)
         step += 1
         summary.add(progress)

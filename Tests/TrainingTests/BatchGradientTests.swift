@@ -70,6 +70,72 @@ private final class RoundingModel: LanguageModel {
     }
 }
 
+/// Gradients that are sent while the backward pass goes on.
+@Suite struct OverlapTests {
+    private struct Outcome: Sendable {
+        var losses: [UInt64] = []
+        var gradient: [Int: UInt32] = [:]
+    }
+
+    private static func outcome(
+        _ communicator: any Communicator, data: ToyData, isFull: Bool, hierarchy: ExchangeOptions.Hierarchy
+    ) throws -> Outcome {
+        let model = makeTinyDecoder()
+        let batch = BatchGradient(
+            model: model, trainable: isFull ? model.everyWeight : someRows(of: model), communicator: communicator,
+            options: ExchangeOptions(codec: .zstd, hierarchy: hierarchy), maxMicroBatches: data.maxMicroBatches,
+            bucketValues: 4_096)
+        #expect(batch.exchange.slices.bucketCount > 3, "or there is no order to test")
+        var outcome = Outcome()
+        for step in 0..<data.stepsPerEpoch {
+            outcome.losses.append(try batch.compute(data.step(step)).loss.bitPattern)
+            for place in batch.exchange.owned.joined() {
+                outcome.gradient[place + step << 32] = batch.gradient[place].bitPattern
+            }
+        }
+        return outcome
+    }
+
+    @Test(arguments: [false, true], [1, 3, 7])
+    func overlapChangesNoBits(isFull: Bool, microBatches: Int) throws {
+        let data = ToyData(steps: 2, microBatches: microBatches)
+        let alone = try Self.outcome(LocalCommunicator(), data: data, isFull: isFull, hierarchy: .off)
+        for (size, perNode) in [(2, 1), (4, 1), (4, 2), (8, 4)] {
+            let outcomes = ThreadCommunicator.run(size: size, ranksPerNode: perNode) {
+                try? Self.outcome($0, data: data, isFull: isFull, hierarchy: .on)
+            }
+            var gradient: [Int: UInt32] = [:]
+            for outcome in outcomes { gradient.merge(outcome?.gradient ?? [:]) { one, _ in one } }
+            #expect(outcomes.allSatisfy { $0?.losses == alone.losses }, "\(size) ranks")
+            #expect(gradient == alone.gradient, "\(size) ranks")
+        }
+    }
+
+    /// Every bucket once, none before all of its tensors, the last layer's first.
+    @Test func bucketsBecomeReadyFromTheTop() {
+        let model = makeTinyDecoder()
+        for trainable in [model.everyWeight, model.everyNeuron, someRows(of: model)] {
+            let slices = SliceLayout(count: trainable.count, size: 2, bucketValues: 4_096)
+            let readiness = BucketReadiness(slices, trainable: trainable, model: model)
+            #expect(readiness.order.sorted() == Array(0..<slices.bucketCount))
+            let stages = readiness.order.map { readiness.layers[$0] }
+            #expect(stages == stages.sorted(by: >))
+            for bucket in readiness.layers.indices {
+                let layers = trainable.entries.filter {
+                    ($0.offset..<$0.offset + $0.count).overlaps(slices.bucket(bucket))
+                }.map { entry in
+                    switch model.parameters[entry.parameter].role {
+                    case .projection(let layer, _), .norm(let layer?): layer
+                    case .norm(nil), .head: model.layerCount
+                    case .embedding: -1
+                    }
+                }
+                #expect(readiness.layers[bucket] == layers.min())
+            }
+        }
+    }
+}
+
 @Suite struct GradientScoresTests {
     /// Rows that several ranks own parts of have the score of one rank, bit for bit.
     @Test func scoresDoNotDependOnTheSlices() {
