@@ -190,6 +190,17 @@ public final class MPICommunicator: Communicator {
         return base
     }
 
+    /// The library's own sum of floats over all ranks, in no particular order: what exchanges are measured against.
+    public func librarySum(_ values: UnsafeMutableBufferPointer<Float>) {
+        guard let base = values.baseAddress else { return }
+        for (offset, count) in ChunkCuts(count: values.count, chunk: chunking.collectiveBytes) {
+            check(
+                MPI_Allreduce(
+                    neft_mpi_in_place(), base + offset, count, neft_mpi_float(), neft_mpi_sum(), communicator),
+                "MPI_Allreduce")
+        }
+    }
+
     // MARK: - Errors and waiting
 
     /// The one funnel of MPI's return codes: on an error reports the library's text and ends the run.
