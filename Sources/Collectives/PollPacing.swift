@@ -21,7 +21,11 @@ struct PollPacing {
     /// - Parameter isResting: whether nothing is expected either.
     mutating func idle(isResting: Bool = false) {
         idles += 1
-        guard idles > Self.spins else { return }
+        guard idles > Self.spins else {
+            // Costs nothing where the core is this rank's own.
+            sched_yield()
+            return
+        }
         var time = timespec(tv_sec: 0, tv_nsec: sleepNanoseconds)
         nanosleep(&time, nil)
         sleepNanoseconds = min(sleepNanoseconds * 2, isResting ? Self.longestRest : Self.longestSleep)

@@ -28,8 +28,9 @@ extension RowExchange {
         for index in order.indices {
             try worker.work { worker.prepared <= index || worker.consumed < index - 1 }
             let round = worker.rounds[index]
-            if pass.isFramed { exchangeSizes(pass, round) }
+            if pass.isFramed { exchangeSizes(pass, round, meanwhile: worker.step) }
             try prepareTransfers(pass, round)
+            if let failure = worker.failure { throw failure }
             communicator.exchange(sends: sends, receives: receives, meanwhile: worker.step)
             worker.travelled = index + 1
         }
@@ -43,29 +44,29 @@ extension RowExchange {
     }
 
     /// Tells the peers the sizes of this round's coded messages and learns theirs.
-    private func exchangeSizes(_ pass: some ExchangePass, _ round: ExchangeRound) {
+    private func exchangeSizes(
+        _ pass: some ExchangePass, _ round: ExchangeRound, meanwhile: () -> PieceOfWork
+    ) {
         sends.removeAll(keepingCapacity: true)
         receives.removeAll(keepingCapacity: true)
         let width = MemoryLayout<Int>.size
-        outgoingBytes.withUnsafeBytes { sizes in
-            incomingBytes.withUnsafeMutableBytes { expected in
-                for (peerIndex, peer) in peers.enumerated() {
-                    let index = messageIndex(round, peerIndex)
-                    if !pass.outgoing(round, toGroup: peer).isEmpty {
-                        let source = pass.sharesMessage ? messageIndex(round, 0) : index
-                        sends.append(
-                            (rank(inGroup: peer), .init(rebasing: sizes[source * width..<(source + 1) * width])))
-                    }
-                    if !pass.incoming(round, fromGroup: peer).isEmpty {
-                        let target = expected[index * width..<(index + 1) * width]
-                        receives.append((rank(inGroup: peer), .init(rebasing: target)))
-                    }
-                }
-                communicator.exchange(sends: sends, receives: receives)
+        for (peerIndex, peer) in peers.enumerated() {
+            let index = messageIndex(round, peerIndex)
+            if !pass.outgoing(round, toGroup: peer).isEmpty {
+                let source = pass.sharesMessage ? messageIndex(round, 0) : index
+                sends.append(
+                    (
+                        rank(inGroup: peer),
+                        UnsafeRawBufferPointer(start: outgoingBytes.baseAddress! + source, count: width)
+                    ))
+            }
+            if !pass.incoming(round, fromGroup: peer).isEmpty {
+                let target = UnsafeMutableRawBufferPointer(start: incomingBytes.baseAddress! + index, count: width)
+                receives.append((rank(inGroup: peer), target))
             }
         }
-        let sent = sends.count * width
-        statistics.wireBytes += sent
+        communicator.exchange(sends: sends, receives: receives, meanwhile: meanwhile)
+        statistics.wireBytes += sends.count * width
     }
 
     /// Fills `sends` and `receives` with the round's messages.
@@ -122,7 +123,7 @@ private final class RoundWorker<Pass: ExchangePass> {
     private let pass: Pass
     private var preparePiece = 0
     private var consumePiece = 0
-    private var failure: CollectiveError?
+    private(set) var failure: CollectiveError?
 
     init(exchange: RowExchange, pass: Pass, order: [Int]) {
         self.exchange = exchange

@@ -48,8 +48,8 @@ public final class RowExchange {
     private let outgoing: TensorStorage
     private let incoming: TensorStorage
     /// `[2, peers]`: bytes of each message.
-    var outgoingBytes: [Int]
-    var incomingBytes: [Int]
+    let outgoingBytes: UnsafeMutableBufferPointer<Int>
+    let incomingBytes: UnsafeMutableBufferPointer<Int>
     /// `[2, peers]`: bytes of each message that have been decoded.
     var decodedBytes: [Int]
 
@@ -113,8 +113,10 @@ public final class RowExchange {
         let room = 2 * peers.count * messageBytes / 4
         outgoing = TensorStorage(count: room)
         incoming = TensorStorage(count: room)
-        outgoingBytes = .init(repeating: 0, count: 2 * peers.count)
-        incomingBytes = .init(repeating: 0, count: 2 * peers.count)
+        outgoingBytes = .allocate(capacity: 2 * peers.count)
+        outgoingBytes.initialize(repeating: 0)
+        incomingBytes = .allocate(capacity: 2 * peers.count)
+        incomingBytes.initialize(repeating: 0)
         decodedBytes = .init(repeating: 0, count: 2 * peers.count)
         frames = TensorStorage(count: peers.count * frame)
         scratch = TensorStorage(count: frame)
@@ -128,6 +130,8 @@ public final class RowExchange {
     }
 
     deinit {
+        outgoingBytes.deallocate()
+        incomingBytes.deallocate()
         blockSquares.deallocate()
         gatheredSquares.deallocate()
     }

@@ -5,7 +5,7 @@ import Reporting
 /// One line of the table of `bench exchange`.
 struct ExchangeRow {
     static let modes: [(name: String, options: ExchangeOptions)] = [
-        ("raw", ExchangeOptions(wire: .raw)), ("exact", ExchangeOptions(codec: .zstd)),
+        ("raw", ExchangeOptions(wire: .raw, codec: .none)), ("exact", ExchangeOptions(codec: .zstd)),
         ("auto", ExchangeOptions(codec: .auto)), ("allreduce", ExchangeOptions(mode: .allreduce, codec: .zstd)),
         ("bf16", ExchangeOptions(wire: .bf16, codec: .zstd)),
     ]
