@@ -51,6 +51,11 @@ public final class Trainer {
             access: access, owned: batch.exchange.owned, weightDecay: configuration.weightDecay, team: team)
     }
 
+    /// Whether gradients and weights are compressed on their way between ranks.
+    public var codecs: (gradients: CodecChoice, weights: CodecChoice) {
+        (batch.exchange.gradientCodec, batch.exchange.weightCodec)
+    }
+
     /// Trains to the end. Collective.
     ///
     /// - Parameter report: called after each step, on every rank. An error it throws ends the run on this rank alone.

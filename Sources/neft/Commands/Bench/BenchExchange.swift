@@ -15,6 +15,7 @@ struct BenchExchange: SessionCommand {
 
               neft bench record -m MODEL -d train.jsonl --top 11% -o step.safetensors
               mpirun -n 4 neft bench exchange --recording step.safetensors
+              neft bench exchange --recording step.safetensors    # the codec alone
             """)
 
     @OptionGroup(title: "Exchange") var replay: ReplayOptions
