@@ -58,7 +58,7 @@ public struct TrainingConfiguration: Equatable, Sendable {
             ("--max-grad-norm", "\(maxGradNorm)"), ("--weight-decay", "\(weightDecay)"),
             ("--max-bad-steps", "\(maxBadSteps)"), ("replica check interval", "\(replicaCheckInterval)"),
             ("--exchange", exchange.mode.rawValue), ("--wire", exchange.wire.rawValue),
-            ("--codec", exchange.codec.rawValue),
+            ("--codec", exchange.codec.rawValue), ("--hierarchy", exchange.hierarchy.rawValue),
         ]
     }
 

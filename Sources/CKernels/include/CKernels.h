@@ -2,8 +2,10 @@
 #define NEFT_CKERNELS_H
 
 #include "WorkerTeam.h"
+#include "Bfloat16.h"
 #include "ByteplaneCodec.h"
 #include "SinglePrecisionGEMM.h"
+#include "SharedCounter.h"
 #include "SquareRoot.h"
 
 /// 1 when this CPU has what the vector code was compiled for (x86-64-v3: AVX2, FMA, BMI2, F16C), else 0.

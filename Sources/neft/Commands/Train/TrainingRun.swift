@@ -61,9 +61,11 @@ struct TrainingRun {
         announce(mask, trainable, steps: trainer.totalSteps)
 
         session.console.progress("step", done: 0, total: trainer.totalSteps)
+        var hasNotedCodecs = false
         let summary = try session.trainingStep {
             try trainer.run { progress in
                 hasStarted = true
+                if !hasNotedCodecs { hasNotedCodecs = note(trainer.codecs) }
                 try record?.append(progress)
                 show(progress)
             }
@@ -150,6 +152,21 @@ struct TrainingRun {
     }
 
     private func count(_ count: Int, _ name: String) -> String { "\(count) \(name)\(count == 1 ? "" : "s")" }
+
+    /// Says what --codec auto has chosen, once both choices are made.
+    private func note(_ codecs: (gradients: CodecChoice, weights: CodecChoice)) -> Bool {
+        guard let gradients = codecs.gradients.isCoded, let weights = codecs.weights.isCoded else { return false }
+        func text(_ choice: CodecChoice, _ isCoded: Bool) -> String? {
+            choice.measured.map { measured in
+                "\(isCoded ? "zstd" : "none") (\(Figures.short(measured.coded)) s with zstd, "
+                    + "\(Figures.short(measured.plain)) s without)"
+            }
+        }
+        if let first = text(codecs.gradients, gradients), let second = text(codecs.weights, weights) {
+            session.console.note("codec: gradients \(first), weights \(second)")
+        }
+        return true
+    }
 
     private func show(_ progress: TrainingProgress) {
         let detail = [
