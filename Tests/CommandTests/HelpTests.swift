@@ -9,6 +9,7 @@ struct HelpTests {
     /// What every subcommand is expected to be called.
     static let commands = [
         "preview", "profile", "select", "train", "evaluate", "generate", "bench step", "bench record", "bench exchange",
+        "plan", "doctor",
     ]
 
     @Test(arguments: commands)
