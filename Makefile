@@ -15,8 +15,8 @@ quickstart:  ## from nothing to a fine-tuned model on two ranks, in about 15 min
 test:  ## install what the tests need and run all of them
 	Tests/run
 
-test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root; 5 minutes)
-	Tests/ClusterTests/run
+test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 7 minutes)
+	Tests/cluster/run
 
 bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
 	Benchmarks/run
