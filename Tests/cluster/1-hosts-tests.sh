@@ -30,6 +30,27 @@ links_have_their_rate() {
     done
 }
 
+# Two transfers at once, out of one host and then into one, take twice the time: each direction is limited by itself.
+both_directions_are_limited() {
+    local start pids=() pid
+    for direction in out in; do
+        start=$EPOCHREALTIME
+        if [ "$direction" = out ]; then
+            on h2 "python3 $tests/measure-link.py serve" & pids=($!)
+            on h3 "python3 $tests/measure-link.py serve" & pids+=($!)
+            on h1 "python3 $tests/measure-link.py measure h2 16" & pids+=($!)
+            on h1 "python3 $tests/measure-link.py measure h3 16" & pids+=($!)
+        else
+            on h1 "python3 $tests/measure-link.py serve 2" & pids=($!)
+            on h2 "python3 $tests/measure-link.py measure h1 16" & pids+=($!)
+            on h3 "python3 $tests/measure-link.py measure h1 16" & pids+=($!)
+        fi
+        for pid in "${pids[@]}"; do wait "$pid"; done
+        # 32 MiB at 12.5 MB/s are 2.7 s, and in parallel 1.3.
+        within "$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')" 2.4 8 "seconds $direction"
+    done
+}
+
 counters_count() {
     local before after
     read -r _ _ _ before <<<"$("$lab/counters" h1)"
@@ -76,7 +97,7 @@ only_what_the_lab_started_is_ended() {
     # A lab that was not taken down makes room for the next.
     "$lab/hosts-up" 1
     expect_code 143 wait "$inside"
-    expect_code 1 kill -0 "$(cat "$work/h1.pid")"
+    await 5 has_ended "$(cat "$work/h1.pid")"
     kill -0 "$outside"
     kill "$outside"
     expect h1 "$(on h1 hostname)" "name"
@@ -84,6 +105,14 @@ only_what_the_lab_started_is_ended() {
     "$lab/hosts-down"
     [ ! -e "$NEFT_LAB" ]
     "$lab/hosts-down"
+}
+
+a_folder_of_others_is_left_alone() {
+    mkdir "$work/others"
+    echo mine >"$work/others/file"
+    expect_code 2 env NEFT_LAB="$work/others" "$lab/hosts-up" 1
+    expect_code 2 env NEFT_LAB="$work/others" "$lab/hosts-down"
+    expect mine "$(cat "$work/others/file")" "file"
 }
 
 wrong_usage_is_refused() {
@@ -97,5 +126,6 @@ wrong_usage_is_refused() {
     expect h1 "$(on h1 hostname)" "the lab's host"
 }
 
-for name in hosts_are_machines_of_their_own links_have_their_rate counters_count a_pulled_cable_cuts delays_are_added \
-    only_what_the_lab_started_is_ended wrong_usage_is_refused; do check "$name" 30; done
+for name in hosts_are_machines_of_their_own links_have_their_rate both_directions_are_limited counters_count \
+    a_pulled_cable_cuts delays_are_added only_what_the_lab_started_is_ended a_folder_of_others_is_left_alone \
+    wrong_usage_is_refused; do check "$name" 30; done

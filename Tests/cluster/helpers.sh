@@ -61,6 +61,8 @@ await() { # SECONDS COMMAND…
         sleep 0.1
     done
 }
+# A process that nobody has waited for is a zombie, which has ended too.
+has_ended() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; } # PID
 
 adapter() { sha256sum "$1/final/adapter.safetensors" | cut -d' ' -f1; }
 # The adapter of the run that one rank makes undisturbed, short or long; made when first asked for.

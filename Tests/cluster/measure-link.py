@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Measures the link between two hosts: half a round trip, and the bytes that arrive per second.
 
-usage: measure-link.py serve                          on one host, until a client has come and gone
+usage: measure-link.py serve [CLIENTS]                on one host, until so many clients (1) have come and gone
        measure-link.py measure ADDRESS [MEGABYTES]    on the other; prints "MS milliseconds, RATE bytes per second"
 """
 import socket
 import sys
+import threading
 import time
 
 PORT = 29170
@@ -20,9 +21,16 @@ def receive(connection, size):
         left -= len(part)
 
 
-def serve():
+def serve(clients):
     with socket.create_server(("", PORT)) as server:
-        connection, _ = server.accept()
+        threads = [threading.Thread(target=answer, args=(server.accept()[0],)) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def answer(connection):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for _ in range(10):
         receive(connection, 1)
@@ -62,7 +70,7 @@ def measure(address, megabytes):
 
 
 if sys.argv[1:2] == ["serve"]:
-    serve()
+    serve(int((sys.argv + ["1"])[2]))
 elif sys.argv[1:2] == ["measure"] and len(sys.argv) in (3, 4):
     measure(sys.argv[2], int((sys.argv + ["8"])[3]))
 else:
