@@ -14,6 +14,8 @@ final class BatchGradient {
         let computeSeconds: Double
         /// Exchanging losses and gradients, waiting for slower ranks included.
         let exchangeSeconds: Double
+        /// Whether a rank has been asked to stop; the same on every rank.
+        let stop: StopRequest?
     }
 
     let exchange: RowExchange
@@ -45,7 +47,8 @@ final class BatchGradient {
     var owned: UnsafeMutableBufferPointer<Float> { .init(rebasing: gradient[exchange.owned]) }
 
     /// Collective. Overwrites `gradient`.
-    func compute(_ step: TrainingStep) throws(CollectiveError) -> Outcome {
+    /// - Parameter header: travels with the losses.
+    func compute(_ step: TrainingStep, header: StepHeader = StepHeader()) throws(CollectiveError) -> Outcome {
         let start = ContinuousClock.now
         let leaves = LeafTree(count: step.microBatchCount, size: communicator.size).leaves(of: communicator.rank)
         let lossScale = Float(1 / Double(step.targetTokens))
@@ -56,19 +59,21 @@ final class BatchGradient {
                     step.microBatch(leaf), trainable: trainable, lossScale: lossScale, gradient: into))
         }
         let computed = ContinuousClock.now
-        let loss = sumOfLosses() / Double(step.targetTokens)
+        let (lossSum, stop) = try sumOfLosses(header)
+        let loss = lossSum / Double(step.targetTokens)
         try exchange.reduce(gradient, leafCount: step.microBatchCount)
         return Outcome(
             loss: loss, computeSeconds: (computed - start).inSeconds,
-            exchangeSeconds: (ContinuousClock.now - computed).inSeconds)
+            exchangeSeconds: (ContinuousClock.now - computed).inSeconds, stop: stop)
     }
 
     /// All leaves' losses in leaf order: ranks hold ascending ranges of leaves.
-    private func sumOfLosses() -> Double {
-        let own = leafLosses.withUnsafeBytes { Array($0) }
+    private func sumOfLosses(_ header: StepHeader) throws(CollectiveError) -> (sum: Double, stop: StopRequest?) {
+        let all = communicator.allGather(header.bytes + leafLosses.withUnsafeBytes { Array($0) })
+        let stop = try header.agree(with: all.map { StepHeader($0) }, over: communicator)
         var sum = 0.0
-        for bytes in communicator.allGather(own) { bytes.forEachDouble { sum += $0 } }
-        return sum
+        for bytes in all { Array(bytes.dropFirst(StepHeader.byteCount)).forEachDouble { sum += $0 } }
+        return (sum, stop)
     }
 }
 
