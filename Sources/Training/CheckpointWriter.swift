@@ -34,7 +34,7 @@ public struct CheckpointWriter {
         self.communicator = communicator
     }
 
-    public func path(step: Int) -> String { "\(folder)/\(TrainingCheckpoint.name(step: step))" }
+    private func path(step: Int) -> String { "\(folder)/\(TrainingCheckpoint.name(step: step))" }
 
     /// Collective. Saves the present state: whole, or not at all. Checkpoints beyond `keep` are removed afterwards.
     ///

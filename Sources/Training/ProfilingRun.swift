@@ -79,11 +79,17 @@ public struct ProfilingRun {
 
     /// The profile, on every rank.
     ///
-    /// - Parameter report: called after each step, on every rank.
-    public func run(data: any TrainingData, report: (Progress) throws -> Void = { _ in }) throws -> NeuronProfile {
+    /// - Parameters:
+    ///   - signal: that asks this rank to stop; 0 for none. Asked once per step.
+    ///   - report: called after each step, on every rank.
+    /// - Throws: `StopRequest`, on all ranks after the same step, if a rank is asked to stop; the rest as `Trainer.run`.
+    public func run(
+        data: any TrainingData, signal: () -> Int32 = { 0 }, report: (Progress) throws -> Void = { _ in }
+    ) throws -> NeuronProfile {
         switch method {
-        case .gradient: try gradientProfile(data, report)
-        case .weightShift: try weightShiftProfile(data, report)
+        case .gradient: try gradientProfile(data, signal, report)
+        case .weightShift:
+            try withoutActuallyEscaping(signal) { try weightShiftProfile(data, $0, report) }
         case .random: NeuronProfile.random(model: model, seed: seed, baseHash: baseHash)
         }
     }
@@ -98,8 +104,9 @@ public struct ProfilingRun {
 
     /// Memory beside the model: the gradient of every projection row and ⌈log₂⌉ of this rank's micro-batches as many
     /// partial sums of its size, given back at the end.
-    private func gradientProfile(_ data: any TrainingData, _ report: (Progress) throws -> Void) throws -> NeuronProfile
-    {
+    private func gradientProfile(
+        _ data: any TrainingData, _ signal: () -> Int32, _ report: (Progress) throws -> Void
+    ) throws -> NeuronProfile {
         // The same batch again would add the same scores again.
         let steps = min(steps, data.stepsPerEpoch)
         let trainable = model.everyNeuron
@@ -111,12 +118,13 @@ public struct ProfilingRun {
         for step in 0..<steps {
             let start = ContinuousClock.now
             let plan = data.step(step)
-            let outcome = try batch.compute(plan)
+            let outcome = try batch.compute(plan, header: StepHeader(step: step, signal: signal()))
             if let gradient = batch.gradient.baseAddress { scores.add(gradient, team: team) }
             try report(
                 Progress(
                     step: step + 1, totalSteps: steps, loss: outcome.loss, tokens: plan.tokens,
                     stepSeconds: (ContinuousClock.now - start).inSeconds))
+            if let stop = outcome.stop { throw stop }
         }
         let gathered = scores.gather(over: communicator)
         guard gathered.allSatisfy(\.isFinite) else {
@@ -129,7 +137,7 @@ public struct ProfilingRun {
 
     /// Memory beside the model: a copy of it, and what full fine-tuning takes.
     private func weightShiftProfile(
-        _ data: any TrainingData, _ report: (Progress) throws -> Void
+        _ data: any TrainingData, _ signal: @escaping () -> Int32, _ report: (Progress) throws -> Void
     ) throws -> NeuronProfile {
         let access = PackedRowAccess(model.everyWeight, parameters: model.parameters)
         let original = TensorStorage(count: access.count)
@@ -141,12 +149,13 @@ public struct ProfilingRun {
         let trainer = try Trainer(
             model: model, trainable: model.everyWeight, data: data, configuration: configuration,
             communicator: communicator, team: team)
-        try trainer.run { progress in
+        try trainer.run(control: RunControl(signal: signal)) { progress in
             try report(
                 Progress(
                     step: progress.step, totalSteps: progress.totalSteps, loss: progress.loss,
                     tokens: progress.tokens, stepSeconds: progress.stepSeconds))
         }
+        if let stop = trainer.stopRequest { throw stop }
         // Every rank holds the same weights: rank 0 scores for all.
         var scores = communicator.rank == 0 ? shifts(from: original.pointer) : []
         let bytes = communicator.broadcast(scores.withUnsafeBytes { Array($0) })

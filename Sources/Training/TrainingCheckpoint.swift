@@ -48,7 +48,7 @@ public struct TrainingCheckpoint: Sendable {
 
     // MARK: - In the folder of a run
 
-    static func name(step: Int) -> String { "checkpoint-" + String(format: "%06d", step) }
+    public static func name(step: Int) -> String { "checkpoint-" + String(format: "%06d", step) }
 
     /// The step in a checkpoint's name.
     static func step(name: String) -> Int? {

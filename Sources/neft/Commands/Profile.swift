@@ -81,9 +81,12 @@ extension ProfileMethod: ExpressibleByArgument {}
 
 extension Session {
     /// Runs a profile and shows how far it is. Collective.
-    func profile(_ run: ProfilingRun, _ data: any TrainingData) throws -> NeuronProfile {
+    /// - Parameter signal: that asks this rank to stop; 0 for none.
+    func profile(
+        _ run: ProfilingRun, _ data: any TrainingData, signal: () -> Int32 = { 0 }
+    ) throws -> NeuronProfile {
         try trainingStep {
-            try run.run(data: data) { progress in
+            try run.run(data: data, signal: signal) { progress in
                 console.progress(
                     "profiling, step", done: progress.step, total: progress.totalSteps,
                     detail: "loss \(Figures.short(progress.loss))")
@@ -91,13 +94,15 @@ extension Session {
         }
     }
 
-    /// Runs something collective of `Training`. A `TrainingError` is the same on all ranks; any other may be one
-    /// rank's alone.
+    /// Runs something collective of `Training`. A `TrainingError` and a `StopRequest` are the same on all ranks; any other
+    /// error may be one rank's alone.
     func trainingStep<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch let error as TrainingError {
             throw AgreedFailure(failure: Failure(error))
+        } catch let stop as StopRequest {
+            throw AgreedFailure(failure: Failure(stop, then: "before the first step; nothing is saved"))
         }
     }
 }

@@ -10,11 +10,12 @@ import Training
 /// One run of `neft train`, from its options to `final/`. Everything collective happens on all ranks in step; rank 0
 /// alone writes.
 struct TrainingRun {
-    private let command: Train
-    private let session: Session
-    private let work: Workload
-    private let rows: SampledRows
-    private let baseHash: String
+    let command: Train
+    let session: Session
+    let work: Workload
+    let rows: SampledRows
+    let baseHash: String
+    private let plan: ResumePlan
     /// For methods whose result is a whole model.
     private let directoryWriter: ModelDirectoryWriter?
 
@@ -22,8 +23,9 @@ struct TrainingRun {
     init(_ command: Train, in session: Session) throws {
         self.command = command
         self.session = session
+        StopSignals.watch(hasLauncher: session.hasLauncher)
         // Refusals that need no weights come first.
-        try session.onRoot { try command.output.checkIsFree(isFolder: true) }
+        plan = try ResumePlan(command, in: session)
         try session.agree { if let file = command.neurons.neurons { _ = try NeuronMask.load(file) } }
         directoryWriter = try session.agree {
             command.method.method == .neft
@@ -40,16 +42,22 @@ struct TrainingRun {
     func run() throws {
         let clock = ContinuousClock.now
         let given = try givenMask()
-        let manifest = manifest()
-        let record = try session.onRoot {
-            try RunRecord(
-                folder: RunFolder(creating: command.output.output), options: command.resolved, manifest: manifest)
+        var identity = command.identity(
+            rows: rows, mask: given, baseHash: baseHash, dataHash: work.dataHash)
+        if let point = plan.point {
+            try session.together { () throws(TrainingError) in
+                try identity.require(in: point.record.identity, path: point.path)
+            }
         }
+        let manifest = manifest()
+        let record = try session.onRoot { try openRecord(manifest) }
         // A run that fails before its first step leaves nothing behind.
         var hasStarted = false
         defer { if !hasStarted { record?.discard() } }
 
-        let mask = try given ?? selectedMask()
+        let mask: NeuronMask? =
+            if let point = plan.point { point.mask } else { try given ?? selectedMask() }
+        if let mask, given == nil { identity.facts.append(Train.fact(of: mask)) }
         let trainable = try session.agree { try trainableRows(mask) }
         let trainer = try session.together { () throws(TrainingError) in
             try Trainer(
@@ -59,14 +67,20 @@ struct TrainingRun {
         }
         try session.onRoot { try record?.save(mask) }
         announce(mask, trainable, steps: trainer.totalSteps)
+        try resume(trainer)
 
-        session.console.progress("step", done: 0, total: trainer.totalSteps)
+        session.console.progress("step", done: trainer.step, total: trainer.totalSteps)
+        let control = control(record, mask: mask, identity: identity)
         let summary = try session.trainingStep {
-            try trainer.run { progress in
+            try trainer.run(control: control) { progress in
                 hasStarted = true
                 try record?.append(progress)
                 show(progress)
             }
+        }
+        if let stop = trainer.stopRequest, trainer.step < trainer.totalSteps {
+            try session.onRoot { try record?.pause() }
+            throw AgreedFailure(failure: stopped(stop, trainer))
         }
         try session.onRoot {
             try record?.finish(seconds: (ContinuousClock.now - clock) / .seconds(1)) { folder in
@@ -91,7 +105,76 @@ struct TrainingRun {
             host: hosts[0], hosts: hosts, cpuModel: RunManifest.localCPUModel(), blasCoreType: BLAS.coreType,
             threads: work.loaded.team.threads, ranks: hosts.count, seed: command.batches.seed, baseHash: baseHash,
             maskHash: nil, dataHashes: [work.dataset.file: work.dataHash], startedAt: Date(),
-            options: command.resolved.dictionary)
+            resumedAfterStep: plan.point?.record.step, options: command.resolved.dictionary)
+    }
+
+    // MARK: - Earlier and later parts of the run
+
+    /// Rank 0.
+    private func openRecord(_ manifest: RunManifest) throws -> RunRecord {
+        let path = command.output.output
+        guard plan.isSameFolder else {
+            return try RunRecord(
+                folder: try RunFolder(creating: path), options: command.resolved, manifest: manifest, done: nil)
+        }
+        return try RunRecord(
+            folder: RunFolder(opening: path), options: command.resolved, manifest: manifest,
+            done: plan.point?.record.summary ?? TrainingSummary())
+    }
+
+    /// Brings the trainer to where the run goes on. Collective.
+    private func resume(_ trainer: Trainer) throws {
+        guard let point = plan.point else {
+            if plan.isSameFolder {
+                session.console.note("no whole checkpoint in \(command.output.output): the run begins anew")
+            }
+            return
+        }
+        let isExact = try session.together { () throws(TrainingError) in
+            try trainer.restore(point.checkpoint, record: point.record)
+        }
+        session.console.note("going on after step \(trainer.step) from \(point.path)")
+        if !isExact {
+            session.console.warn(
+                "the ranks share the rows in another way than before: what --wire bf16 had rounded off is lost once")
+        }
+        if point.record.maker.arithmetic != Self.arithmetic {
+            session.console.warn(
+                "\(point.path) was computed with \(point.record.maker.arithmetic), this run is with "
+                    + "\(Self.arithmetic): the last bits of the result may differ")
+        }
+    }
+
+    /// What decides the last bits of a product.
+    private static var arithmetic: String {
+        "\(CPU.hasPanelKernel ? "neft's AVX-512 kernel" : "OpenBLAS") on \(BLAS.coreType)"
+    }
+
+    private func writer(mask: NeuronMask?, identity: RunIdentity) -> CheckpointWriter {
+        CheckpointWriter(
+            folder: command.output.output, keep: command.checkpoints.keep,
+            contents: .init(
+                identity: identity,
+                maker: .init(
+                    neftVersion: Version.current, arithmetic: Self.arithmetic, baseHash: baseHash, maskHash: mask?.hash),
+                mask: mask),
+            communicator: session.communicator)
+    }
+
+    private func control(_ record: RunRecord?, mask: NeuronMask?, identity: RunIdentity) -> RunControl {
+        let writer = writer(mask: mask, identity: identity)
+        return RunControl(saveEvery: command.checkpoints.saveEvery, signal: { StopSignals.received }) { trainer in
+            // The log must not fall behind the checkpoint.
+            try session.onRoot { try record?.sync() }
+            try writer.save(trainer)
+        }
+    }
+
+    private func stopped(_ stop: StopRequest, _ trainer: Trainer) -> Failure {
+        let path = "\(command.output.output)/\(TrainingCheckpoint.name(step: trainer.step))"
+        return Failure(
+            stop,
+            then: "after step \(trainer.step) of \(trainer.totalSteps); saved \(path); go on with --resume auto")
     }
 
     // MARK: - Neurons
@@ -121,7 +204,7 @@ struct TrainingRun {
                 exchange: command.exchange.options, model: work.loaded.model, baseHash: baseHash,
                 communicator: session.communicator, team: work.loaded.team)
         }
-        let profile = try session.profile(run, rows)
+        let profile = try session.profile(run, rows, signal: { StopSignals.received })
         let share = try command.top.share().fraction
         return try session.together { () throws -> NeuronMask in
             try MaskAgreement.select(
