@@ -42,6 +42,8 @@ public struct ProfilingRun {
     public let steps: Int
     /// Of `random`, and noted in the profile.
     public let seed: UInt64
+    /// The signal that asks this rank to stop; 0 for none. Asked once per step.
+    public var signal: () -> Int32 = { 0 }
 
     /// Of `weight-shift`: how the model is fine-tuned.
     private let fineTuning: TrainingConfiguration
@@ -79,17 +81,12 @@ public struct ProfilingRun {
 
     /// The profile, on every rank.
     ///
-    /// - Parameters:
-    ///   - signal: that asks this rank to stop; 0 for none. Asked once per step.
-    ///   - report: called after each step, on every rank.
+    /// - Parameter report: called after each step, on every rank.
     /// - Throws: `StopRequest`, on all ranks after the same step, if a rank is asked to stop; the rest as `Trainer.run`.
-    public func run(
-        data: any TrainingData, signal: () -> Int32 = { 0 }, report: (Progress) throws -> Void = { _ in }
-    ) throws -> NeuronProfile {
+    public func run(data: any TrainingData, report: (Progress) throws -> Void = { _ in }) throws -> NeuronProfile {
         switch method {
-        case .gradient: try gradientProfile(data, signal, report)
-        case .weightShift:
-            try withoutActuallyEscaping(signal) { try weightShiftProfile(data, $0, report) }
+        case .gradient: try gradientProfile(data, report)
+        case .weightShift: try weightShiftProfile(data, report)
         case .random: NeuronProfile.random(model: model, seed: seed, baseHash: baseHash)
         }
     }
@@ -104,9 +101,8 @@ public struct ProfilingRun {
 
     /// Memory beside the model: the gradient of every projection row and ⌈log₂⌉ of this rank's micro-batches as many
     /// partial sums of its size, given back at the end.
-    private func gradientProfile(
-        _ data: any TrainingData, _ signal: () -> Int32, _ report: (Progress) throws -> Void
-    ) throws -> NeuronProfile {
+    private func gradientProfile(_ data: any TrainingData, _ report: (Progress) throws -> Void) throws -> NeuronProfile
+    {
         // The same batch again would add the same scores again.
         let steps = min(steps, data.stepsPerEpoch)
         let trainable = model.everyNeuron
@@ -137,7 +133,7 @@ public struct ProfilingRun {
 
     /// Memory beside the model: a copy of it, and what full fine-tuning takes.
     private func weightShiftProfile(
-        _ data: any TrainingData, _ signal: @escaping () -> Int32, _ report: (Progress) throws -> Void
+        _ data: any TrainingData, _ report: (Progress) throws -> Void
     ) throws -> NeuronProfile {
         let access = PackedRowAccess(model.everyWeight, parameters: model.parameters)
         let original = TensorStorage(count: access.count)

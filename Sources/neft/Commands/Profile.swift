@@ -81,12 +81,9 @@ extension ProfileMethod: ExpressibleByArgument {}
 
 extension Session {
     /// Runs a profile and shows how far it is. Collective.
-    /// - Parameter signal: that asks this rank to stop; 0 for none.
-    func profile(
-        _ run: ProfilingRun, _ data: any TrainingData, signal: () -> Int32 = { 0 }
-    ) throws -> NeuronProfile {
+    func profile(_ run: ProfilingRun, _ data: any TrainingData) throws -> NeuronProfile {
         try trainingStep {
-            try run.run(data: data, signal: signal) { progress in
+            try run.run(data: data) { progress in
                 console.progress(
                     "profiling, step", done: progress.step, total: progress.totalSteps,
                     detail: "loss \(Figures.short(progress.loss))")

@@ -198,13 +198,14 @@ struct TrainingRun {
         guard command.method.method == .neft else { return nil }
         let method = command.profiling.profileMethod ?? .gradient
         session.console.note("scoring neurons (\(method.rawValue))")
-        let run = try session.together { () throws(TrainingError) in
+        var run = try session.together { () throws(TrainingError) in
             try ProfilingRun(
                 method: method, steps: command.neurons.profileSteps, seed: command.batches.seed,
                 exchange: command.exchange.options, model: work.loaded.model, baseHash: baseHash,
                 communicator: session.communicator, team: work.loaded.team)
         }
-        let profile = try session.profile(run, rows, signal: { StopSignals.received })
+        run.signal = { StopSignals.received }
+        let profile = try session.profile(run, rows)
         let share = try command.top.share().fraction
         return try session.together { () throws -> NeuronMask in
             try MaskAgreement.select(
