@@ -19,7 +19,12 @@ int neft_stop_signal_watch(int signal, int once) {
     action.sa_handler = note;
     action.sa_flags = SA_RESTART | (once ? (int)SA_RESETHAND : 0);
     sigemptyset(&action.sa_mask);
-    return sigaction(signal, &action, NULL);
+    if (sigaction(signal, &action, NULL) != 0) return -1;
+    // Whoever started this process may have left it blocked.
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    return sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int neft_stop_signal_received(void) { return atomic_load(&received); }

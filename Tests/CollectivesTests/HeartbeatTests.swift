@@ -71,7 +71,7 @@ import Testing
         let listener = try #require(HeartbeatSocket(listeningAt: HeartbeatNetwork.loopback))
         let sender = try #require(HeartbeatSocket(connectedTo: HeartbeatNetwork.loopback, port: listener.port))
         _ = send(sender.descriptor, unknown, unknown.count, 0)
-        _ = send(sender.descriptor, [], 0, 0)
+        _ = send(sender.descriptor, token, 0, 0)
         sender.send(packet)
         Thread.sleep(forTimeInterval: 0.05)
         #expect(listener.receive()?.packet == packet)

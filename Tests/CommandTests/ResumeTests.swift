@@ -34,7 +34,7 @@ struct ResumeTests {
     /// the run that nobody disturbed.
     @Test(arguments: [[nil, 2, 4], [4, 2, nil]])
     func signalsAndOtherRanksLeaveTheSameBytes(ranks: [Int?]) async throws {
-        let (sandbox, train) = try Self.makeSandbox(steps: 3_000)
+        let (sandbox, train) = try Self.makeSandbox(steps: 1_200)
         let whole = try await sandbox.neft(train + ["-o", "whole"])
         #expect(whole.exitCode == 0, "\(whole)")
         for (part, signal) in [(0, SIGUSR1), (1, SIGTERM)] {
@@ -57,7 +57,7 @@ struct ResumeTests {
         #expect(last.exitCode == 0, "\(last)")
         let document = try #require(
             try JSONSerialization.jsonObject(with: Data(last.stdout.utf8)) as? [String: Any], "\(last)")
-        #expect(document["steps"] as? Int == 3_000)
+        #expect(document["steps"] as? Int == 1_200)
         #expect(try sandbox.read("RUN/final/adapter.safetensors") == sandbox.read("whole/final/adapter.safetensors"))
         #expect(try log(sandbox, "RUN") == log(sandbox, "whole"))
         #expect(!sandbox.content.contains { $0.contains(".writing") || $0.contains(".tmp") })

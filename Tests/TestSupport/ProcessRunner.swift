@@ -46,7 +46,7 @@ public enum ProcessRunner {
 
         let clock = ContinuousClock()
         let start = clock.now
-        try process.run()
+        try runUnmasked(process)
         do { try await meanwhile?(process.processIdentifier) } catch {
             kill(process.processIdentifier, SIGTERM)
             process.waitUntilExit()
@@ -75,6 +75,16 @@ public enum ProcessRunner {
             stdout: String(decoding: try Data(contentsOf: files[1]), as: UTF8.self),
             stderr: String(decoding: try Data(contentsOf: files[2]), as: UTF8.self),
             timedOut: timedOut, seconds: seconds)
+    }
+
+    /// Starts a process that gets every signal: it would inherit the mask of this thread, which belongs to a pool whose
+    /// threads block them.
+    private static func runUnmasked(_ process: Process) throws {
+        var (none, old) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &old)
+        defer { pthread_sigmask(SIG_SETMASK, &old, nil) }
+        try process.run()
     }
 
     /// Runs `executable` on `ranks` ranks of this host under `mpirun`, more ranks than cores if need be.
