@@ -1,6 +1,6 @@
 # The commands of the project. `make` alone lists them.
 
-.PHONY: help build quickstart test bench sanity format lint clean
+.PHONY: help build quickstart test test-cluster bench sanity format lint clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -14,6 +14,9 @@ quickstart:  ## from nothing to a fine-tuned model on two ranks, in about 15 min
 
 test:  ## install what the tests need and run all of them
 	Tests/run
+
+test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root; 5 minutes)
+	Tests/ClusterTests/run
 
 bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
 	Benchmarks/run

@@ -6,6 +6,9 @@
 
 static inline MPI_Comm neft_mpi_comm_world(void) { return MPI_COMM_WORLD; }
 static inline MPI_Datatype neft_mpi_byte(void) { return MPI_BYTE; }
+static inline MPI_Datatype neft_mpi_float(void) { return MPI_FLOAT; }
+static inline MPI_Op neft_mpi_sum(void) { return MPI_SUM; }
+static inline void *neft_mpi_in_place(void) { return MPI_IN_PLACE; }
 static inline MPI_Errhandler neft_mpi_errors_return(void) { return MPI_ERRORS_RETURN; }
 static inline MPI_Request neft_mpi_request_null(void) { return MPI_REQUEST_NULL; }
 static inline MPI_Status *neft_mpi_status_ignore(void) { return MPI_STATUS_IGNORE; }

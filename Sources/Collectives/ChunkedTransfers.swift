@@ -13,9 +13,8 @@ final class ChunkedTransfers {
         let tag: Int32
         let base: UnsafeMutableRawPointer
         let count: Int
-        let chunk: Int
         let isSend: Bool
-        var posted = 0
+        var cuts: ChunkCuts
         var arrived = 0
     }
 
@@ -36,7 +35,7 @@ final class ChunkedTransfers {
     func run(
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-        meanwhile: () -> Bool
+        meanwhile: () -> PieceOfWork
     ) {
         copyToSelf(sends: sends, receives: receives)
         // Receives first: a chunk that finds its buffer waiting is not copied twice.
@@ -67,11 +66,12 @@ final class ChunkedTransfers {
             }
             if completed > 0 {
                 poll.progressed()
-            } else if mayWork {
-                mayWork = meanwhile()
-            } else {
-                poll.idle()
+                continue
             }
+            var work = PieceOfWork.finished
+            if mayWork { work = meanwhile() }
+            if work == .finished { mayWork = false }
+            if work != .worked { poll.idle() }
         }
     }
 
@@ -97,7 +97,9 @@ final class ChunkedTransfers {
         let chunk = sameHost ? owner.chunking.localBytes : owner.chunking.remoteBytes
         let tag = lanes.count { $0.peer == peer && $0.isSend == isSend }
         lanes.append(
-            Lane(peer: Int32(peer), tag: Int32(tag), base: base, count: count, chunk: chunk, isSend: isSend))
+            Lane(
+                peer: Int32(peer), tag: Int32(tag), base: base, count: count, isSend: isSend,
+                cuts: ChunkCuts(count: count, chunk: chunk)))
     }
 
     private func reserveSlots() {
@@ -111,21 +113,18 @@ final class ChunkedTransfers {
 
     /// Starts the lane's next chunk in `slot`, if there is one.
     private func post(lane: Int, slot: Int) {
-        let offset = lanes[lane].posted
-        let count = min(lanes[lane].chunk, lanes[lane].count - offset)
-        guard count > 0 else { return }
-        lanes[lane].posted = offset + count
-        postedBytes[slot] = Int32(count)
+        guard let (offset, count) = lanes[lane].cuts.next() else { return }
+        postedBytes[slot] = count
         let address = lanes[lane].base + offset
         if lanes[lane].isSend {
             owner.check(
                 MPI_Isend(
-                    address, Int32(count), neft_mpi_byte(), lanes[lane].peer, lanes[lane].tag, owner.communicator,
+                    address, count, neft_mpi_byte(), lanes[lane].peer, lanes[lane].tag, owner.communicator,
                     &requests[slot]), "MPI_Isend")
         } else {
             owner.check(
                 MPI_Irecv(
-                    address, Int32(count), neft_mpi_byte(), lanes[lane].peer, lanes[lane].tag, owner.communicator,
+                    address, count, neft_mpi_byte(), lanes[lane].peer, lanes[lane].tag, owner.communicator,
                     &requests[slot]), "MPI_Irecv")
         }
     }

@@ -2,7 +2,7 @@ import Glibc
 
 /// A group of ranks that work on one run. All methods are collective: every rank calls them in the same order.
 ///
-/// Calls come from one thread. A communication error ends the process group (see `MPICommunicator`), so the methods
+/// Calls come from one thread at a time. A communication error ends the process group (see `MPICommunicator`), so the methods
 /// do not throw: no rank can go on once another is gone.
 public protocol Communicator: AnyObject {
     /// This process's number, `0 ..< size`.
@@ -11,6 +11,8 @@ public protocol Communicator: AnyObject {
     var size: Int { get }
     /// Name of the host this rank runs on.
     var hostName: String { get }
+    /// How many ranks share memory: those of a host are neighbours. 1 if hosts have different numbers of ranks.
+    var ranksPerNode: Int { get }
 
     /// Returns once every rank has called it.
     func barrier()
@@ -29,21 +31,44 @@ public protocol Communicator: AnyObject {
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)])
 
     /// The same, and instead of idling while transfers are on their way calls `meanwhile`, which does a small piece
-    /// of other work (well under a millisecond; no communication) and returns `false` when none is left. It may be
-    /// called any number of times, also none: what is left afterwards is the caller's to do.
+    /// of other work (well under a millisecond; no communication). It may be called any number of times until it says
+    /// `finished`, also never: what is left afterwards is the caller's to do.
     func exchange(
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-        meanwhile: () -> Bool)
+        meanwhile: () -> PieceOfWork)
+
+    /// Lets transfers that others wait for move on. Not collective; called now and then by a rank that does not
+    /// communicate for a while.
+    func progress()
+
+    /// Memory that the ranks of a node share, zeroed at first; `byteCount` is the same on all. It stays until the
+    /// communicator ends. Collective.
+    func sharedMemory(byteCount: Int) -> UnsafeMutableRawPointer
+}
+
+/// What has become of a piece of work that was asked for.
+public enum PieceOfWork: Equatable, Sendable {
+    /// Done, and there may be more.
+    case worked
+    /// Another rank must do something first.
+    case blocked
+    /// This rank must compute something first.
+    case gated
+    /// Nothing is left.
+    case finished
 }
 
 extension Communicator {
     public var hostName: String { localHostName() }
 
+    public var ranksPerNode: Int { 1 }
+    public func progress() {}
+
     public func exchange(
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-        meanwhile: () -> Bool
+        meanwhile: () -> PieceOfWork
     ) {
         exchange(sends: sends, receives: receives)
     }

@@ -1,4 +1,4 @@
-/// How the rows of a step are exchanged. Every combination gives the same bits.
+/// How the rows of a step are exchanged. All combinations with wires `raw` and `exact` give the same bits.
 public struct ExchangeOptions: Equatable, Sendable {
     /// Who applies the optimizer to a value.
     public enum Mode: String, CaseIterable, Sendable {
@@ -14,26 +14,58 @@ public struct ExchangeOptions: Equatable, Sendable {
         case raw
         /// The same values, losslessly coded: gradients as byte planes, weights as differences of bit patterns.
         case exact
+        /// Rounded to bfloat16: gradients, with what rounding took away added to the next step's (error feedback), and
+        /// the trained weights, of which the owner keeps the rest. Lossy; the same from run to run at one rank count.
+        case bf16
     }
 
-    /// The coder behind `Wire.exact`.
+    /// Whether byte planes that compress are coded. Never changes a bit of the result.
     public enum Codec: String, CaseIterable, Sendable {
-        /// Byte planes, those that compress coded with zstd.
+        /// Measures both in the first steps, for gradients and weights apart, and keeps the faster.
+        case auto
+        /// With zstd.
         case zstd
-        /// None: `exact` then travels as `raw` does.
+        /// Not at all: `exact` then travels as `raw` does, `bf16` as plain 16-bit words.
         case none
+    }
+
+    /// Whether the ranks of a node sum in shared memory before they exchange with other nodes. Needs nodes with equal
+    /// numbers of ranks and powers of two of ranks, on a node and in all; else ranks exchange as if it were off.
+    public enum Hierarchy: String, CaseIterable, Sendable {
+        /// Where there are several nodes with several ranks each.
+        case auto
+        /// Also on a single node.
+        case on
+        case off
     }
 
     public var mode: Mode
     public var wire: Wire
     public var codec: Codec
+    public var hierarchy: Hierarchy
 
-    public init(mode: Mode = .sharded, wire: Wire = .exact, codec: Codec = .zstd) {
+    public init(mode: Mode = .sharded, wire: Wire = .exact, codec: Codec = .auto, hierarchy: Hierarchy = .auto) {
         self.mode = mode
         self.wire = wire
         self.codec = codec
+        self.hierarchy = hierarchy
     }
 
-    /// Whether messages pass the codec.
-    var isCoded: Bool { wire == .exact && codec == .zstd }
+    /// The same with nothing lossy.
+    public var lossless: ExchangeOptions {
+        var options = self
+        if wire == .bf16 { options.wire = .exact }
+        return options
+    }
+
+    /// Ranks that share memory with one another.
+    func groupSize(in communicator: any Communicator) -> Int {
+        let (size, node) = (communicator.size, communicator.ranksPerNode)
+        guard node > 1, size % node == 0, size & (size - 1) == 0, node & (node - 1) == 0 else { return 1 }
+        return switch hierarchy {
+        case .off: 1
+        case .on: node
+        case .auto: size > node ? node : 1
+        }
+    }
 }

@@ -5,10 +5,10 @@
 /// |---|---|---|
 /// | 0 | 4 | magic `NFPL` |
 /// | 4 | 1 | version, 1 |
-/// | 5 | 1 | content: 1 gradients (words rotated left by one), 2 weight deltas |
+/// | 5 | 1 | content: 1 gradients (words rotated left by one), 2 weight deltas, 3 and 4 the same in 16 bits |
 /// | 6 | 2 | 0 |
 /// | 8 | 8 | number of words |
-/// | 16 | 16 | size of each plane, lowest byte first: the number of words if plain, less if coded |
+/// | 16 | 16 | size of each plane, lowest byte first: the number of words if plain, less if coded; 0 if there is none |
 /// | 32 | 8 | checksum of the decoded words |
 struct FrameHeader: Equatable {
     static let byteCount = 40
@@ -18,6 +18,27 @@ struct FrameHeader: Equatable {
     enum Content: UInt8 {
         case gradient = 1
         case delta = 2
+        case gradient16 = 3
+        case delta16 = 4
+
+        /// Bytes of a word.
+        var planeCount: Int {
+            switch self {
+            case .gradient, .delta: 4
+            case .gradient16, .delta16: 2
+            }
+        }
+
+        /// Whether words are rotated, so that the eight exponent bits fill the highest byte.
+        var isRotated: Bool {
+            switch self {
+            case .gradient, .gradient16: true
+            case .delta, .delta16: false
+            }
+        }
+
+        /// Whether what travels is a difference from values that both sides have.
+        var isDelta: Bool { !isRotated }
     }
 
     var content: Content
@@ -54,7 +75,8 @@ struct FrameHeader: Equatable {
         }
         let sizes = bytes.loadUnaligned(fromByteOffset: 16, as: SIMD4<UInt32>.self)
         let total = (0..<4).reduce(0) { $0 + Int(sizes[$1]) }
-        guard Int(sizes.max()) <= count, total <= bytes.count - byteCount else {
+        let hasOtherPlanes = content.planeCount == 2 && (sizes[2] > 0 || sizes[3] > 0)
+        guard Int(sizes.max()) <= count, total <= bytes.count - byteCount, !hasOtherPlanes else {
             throw Fault(
                 found: "planes of \(sizes[0]), \(sizes[1]), \(sizes[2]) and \(sizes[3]) bytes",
                 expected: "at most \(count) each and \(bytes.count - byteCount) in all")

@@ -22,7 +22,9 @@ public final class Heartbeat {
     ) throws(CollectiveError) -> Heartbeat {
         precondition(timeout > 0, "Heartbeat: a timeout of \(timeout) s")
         let rank = communicator.rank
-        let hosts = communicator.allGather(Array(communicator.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        let hosts = communicator.allGather(Array(communicator.hostName.utf8)).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         let network = HeartbeatNetwork.local(environment: ProcessInfo.processInfo.environment)
         let address = HeartbeatNetwork.address(of: communicator.allGather(network.bytes).map(HeartbeatNetwork.init))
 

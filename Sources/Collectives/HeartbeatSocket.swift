@@ -49,7 +49,9 @@ final class HeartbeatSocket {
         guard descriptor >= 0 else { return nil }
         var own = Self.socketAddress(address, port: 0)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = Self.withAddress(&own) { bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0 }
+        let isBound = Self.withAddress(&own) {
+            bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+        }
         guard isBound else { return nil }
         port = UInt16(bigEndian: own.sin_port)
     }

@@ -8,6 +8,8 @@ public final class LeafAccumulator {
     public let maxLeaves: Int
     /// One partial sum per level below the top: a right half is computed while its left half waits.
     private let pending: [TensorStorage]
+    /// Partial sums that wait for the last leaf.
+    private var depth = 0
     /// Number of those buffers.
     var levels: Int { pending.count }
 
@@ -37,6 +39,37 @@ public final class LeafAccumulator {
         precondition(leaves.count <= maxLeaves, "LeafAccumulator: \(leaves.count) leaves, at most \(maxLeaves)")
         guard !leaves.isEmpty else { return }
         try sum(leaves, into: result, level: 0, compute: compute)
+    }
+
+    /// The same in two parts, for a last leaf whose values are complete one range after another: sums all leaves but the
+    /// last. Then the caller writes the last leaf to the place this returns, and calls `addLast` for each range.
+    /// - Parameter leaves: not empty.
+    public func sumAllButLast<Failure: Error>(
+        leaves: Range<Int>, into result: UnsafeMutableBufferPointer<Float>,
+        compute: (_ leaf: Int, _ into: UnsafeMutableBufferPointer<Float>) throws(Failure) -> Void
+    ) throws(Failure) -> UnsafeMutableBufferPointer<Float> {
+        precondition(result.count == count, "LeafAccumulator: a result of \(result.count) values, not \(count)")
+        precondition((1...max(maxLeaves, 1)).contains(leaves.count), "LeafAccumulator: \(leaves.count) leaves")
+        var (leaves, target) = (leaves, result)
+        depth = 0
+        while leaves.count > 1 {
+            let middle = LeafTree.middle(of: leaves)
+            try sum(leaves.lowerBound..<middle, into: target, level: depth + 1, compute: compute)
+            (leaves, target) = (middle..<leaves.upperBound, pending[depth].buffer)
+            depth += 1
+        }
+        return target
+    }
+
+    /// Completes a range of `result`, in which the last leaf is in place. Each value once.
+    public func addLast(_ range: Range<Int>, into result: UnsafeMutableBufferPointer<Float>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "LeafAccumulator: no values \(range)")
+        guard let result = result.baseAddress else { return }
+        for level in (0..<depth).reversed() {
+            let target = level == 0 ? result : pending[level - 1].pointer
+            addPartialSum(
+                target + range.lowerBound, pending[level].pointer + range.lowerBound, count: range.count)
+        }
     }
 
     private func sum<Failure: Error>(

@@ -49,16 +49,48 @@ public struct LeafTree: Equatable, Sendable {
     /// - Returns: the rank whose place holds the total: the first one with leaves.
     public func sumOverRanks(add: (_ into: Int, _ from: Int) -> Void) -> Int {
         // There is at least one leaf.
-        sumOverRanks(0..<size, add: add)!
+        LeafTree.sum(0..<size, isPresent: hasLeaves, add: add)!
     }
 
-    private func sumOverRanks(_ ranks: Range<Int>, add: (Int, Int) -> Void) -> Int? {
-        if ranks.count == 1 { return hasLeaves(ranks.lowerBound) ? ranks.lowerBound : nil }
-        let middle = LeafTree.middle(of: ranks)
-        let left = sumOverRanks(ranks.lowerBound..<middle, add: add)
-        let right = sumOverRanks(middle..<ranks.upperBound, add: add)
+    /// The same over some of the ranks, or over groups of them.
+    /// - Parameter places: neighbours. With powers of two of ranks and of groups, the sums of aligned groups of
+    ///   neighbours, and then the sum over the groups, are together the same additions as those over all ranks.
+    /// - Returns: the place that holds the total; nil if none is present.
+    static func sum(
+        _ places: Range<Int>, isPresent: (Int) -> Bool, add: (_ into: Int, _ from: Int) -> Void
+    ) -> Int? {
+        if places.count == 1 { return isPresent(places.lowerBound) ? places.lowerBound : nil }
+        let middle = LeafTree.middle(of: places)
+        let left = sum(places.lowerBound..<middle, isPresent: isPresent, add: add)
+        let right = sum(middle..<places.upperBound, isPresent: isPresent, add: add)
         guard let left, let right else { return left ?? right }
         add(left, right)
         return left
+    }
+}
+
+/// Additions of partial sums in tree order, worked out once.
+struct SumOrder {
+    let isPresent: [Bool]
+    let additions: [(into: Int, from: Int)]
+    /// The place whose partial sum becomes the total; nil if nothing is present.
+    let total: Int?
+
+    /// - Parameter isPresent: by place: whether it has a partial sum to contribute.
+    init(isPresent: [Bool]) {
+        self.isPresent = isPresent
+        var additions: [(into: Int, from: Int)] = []
+        total = LeafTree.sum(0..<isPresent.count, isPresent: { isPresent[$0] }) {
+            additions.append((into: $0, from: $1))
+        }
+        self.additions = additions
+    }
+
+    /// Leaves the sum of the present ones of `partials`, `[count]` floats each, in the place `total`.
+    func add(_ partials: [UnsafeMutablePointer<Float>?], count: Int) {
+        for (into, from) in additions {
+            guard let into = partials[into], let from = partials[from] else { preconditionFailure("no partial sum") }
+            addPartialSum(into, from, count: count)
+        }
     }
 }

@@ -3,7 +3,18 @@ public final class LocalCommunicator: Communicator {
     public let rank = 0
     public let size = 1
 
+    private var memory: [UnsafeMutableRawBufferPointer] = []
+
     public init() {}
+
+    deinit { memory.forEach { $0.deallocate() } }
+
+    public func sharedMemory(byteCount: Int) -> UnsafeMutableRawPointer {
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
+        bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        memory.append(bytes)
+        return bytes.baseAddress!
+    }
 
     public func barrier() {}
     public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) {}

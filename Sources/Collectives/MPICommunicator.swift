@@ -3,8 +3,11 @@ import Glibc
 
 /// The ranks that an MPI launcher started (Open MPI; `MPI_COMM_WORLD`).
 ///
-/// At most one exists per process, and only the thread that made it may call it (`MPI_THREAD_FUNNELED`): make it on
-/// the main thread, use it there, and `finalize()` it before the process exits.
+/// At most one exists per process. Any thread may call it, but only one at a time (`MPI_THREAD_SERIALIZED`);
+/// `finalize()` it before the process exits.
+///
+/// Ranks are numbered host by host, whatever order the launcher dealt them in: the ranks of a host are neighbours, and
+/// the hosts come in the order of the launcher's lowest rank on each. Rank 0 is the launcher's rank 0.
 ///
 /// **Faults.** An MPI error ends all ranks: the library's text goes to the `onFailure` closure, then `MPI_Abort` is
 /// called; no method returns after an error. A rank that fails for a reason of its own must call `abort(code:)`.
@@ -31,20 +34,29 @@ public final class MPICommunicator: Communicator {
     public let localRank: Int
     /// Number of hosts.
     public let nodeCount: Int
-    /// By rank: the lowest rank on the same host.
+    public let ranksPerNode: Int
+    /// By rank: its host's number.
     let nodeOfRank: [Int]
 
     let chunking: Chunking
     let communicator: MPI_Comm
+    /// The ranks of this host.
+    private let node: MPI_Comm
     private let onFailure: (String) -> Void
     private var transfers: ChunkedTransfers! = nil
+    /// Shared memory, given back at the end.
+    private var windows: [MPI_Win?] = []
+    private static let unusedTag: Int32 = 30_000
 
     /// Initialises MPI. Call only under a launcher (`MPILaunch.isLaunched`).
     /// - Parameters:
     ///   - chunking: how transfers are cut.
+    ///   - ranksPerHost: takes every so many ranks of a host for a host of their own; for tests on one machine.
     ///   - onFailure: told one line that names rank, host, call and MPI's error text, before the run is aborted.
     /// - Throws: `CollectiveError` if MPI cannot be initialised.
-    public init(chunking: Chunking = Chunking(), onFailure: @escaping (String) -> Void) throws(CollectiveError) {
+    public init(
+        chunking: Chunking = Chunking(), ranksPerHost: Int? = nil, onFailure: @escaping (String) -> Void
+    ) throws(CollectiveError) {
         precondition(
             [chunking.remoteBytes, chunking.localBytes, chunking.inFlight, chunking.collectiveBytes].allSatisfy {
                 $0 > 0 && $0 <= Int(Int32.max)
@@ -54,48 +66,37 @@ public final class MPICommunicator: Communicator {
         hostName = localHostName()
 
         var provided: Int32 = 0
-        guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) == MPI_SUCCESS else {
+        guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_SERIALIZED), &provided) == MPI_SUCCESS else {
             throw CollectiveError(
                 subject: "MPI_Init_thread on \(localHostName())", found: "MPI could not be initialised")
         }
-        guard provided >= MPI_THREAD_FUNNELED else {
+        guard provided >= MPI_THREAD_SERIALIZED else {
             throw CollectiveError(
                 subject: "MPI_Init_thread on \(localHostName())", found: "thread level \(provided)",
-                expected: "at least MPI_THREAD_FUNNELED", hint: "use an Open MPI built with thread support")
+                expected: "at least MPI_THREAD_SERIALIZED", hint: "use an Open MPI built with thread support")
         }
-        let start = Start(host: hostName, onFailure: onFailure)
+        let start = MPIStart(host: hostName, onFailure: onFailure)
         let world: MPI_Comm = neft_mpi_comm_world()
         start.check(MPI_Comm_set_errhandler(world, neft_mpi_errors_return()), "MPI_Comm_set_errhandler")
-        var duplicate: MPI_Comm? = nil
-        start.check(MPI_Comm_dup(world, &duplicate), "MPI_Comm_dup")
-        communicator = duplicate!
+        let layout = HostLayout(world, start: start, ranksPerHost: ranksPerHost)
+        var ordered: MPI_Comm? = nil
+        start.check(MPI_Comm_split(world, 0, Int32(layout.position), &ordered), "MPI_Comm_split")
+        communicator = ordered!
         start.check(MPI_Comm_set_errhandler(communicator, neft_mpi_errors_return()), "MPI_Comm_set_errhandler")
-        var value: Int32 = 0
-        start.check(MPI_Comm_rank(communicator, &value), "MPI_Comm_rank")
-        rank = Int(value)
-        start.check(MPI_Comm_size(communicator, &value), "MPI_Comm_size")
-        size = Int(value)
-
-        var node: MPI_Comm? = nil
-        start.check(
-            MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), neft_mpi_info_null(), &node),
-            "MPI_Comm_split_type")
-        start.check(MPI_Comm_rank(node, &value), "MPI_Comm_rank")
-        localRank = Int(value)
-        var leader = UInt64(rank)
-        start.check(MPI_Bcast(&leader, 8, neft_mpi_byte(), 0, node), "MPI_Bcast")
-        start.check(MPI_Comm_free(&node), "MPI_Comm_free")
-        var leaders = [UInt64](repeating: 0, count: size)
-        start.check(
-            MPI_Allgather(&leader, 8, neft_mpi_byte(), &leaders, 8, neft_mpi_byte(), communicator), "MPI_Allgather")
-        nodeOfRank = leaders.map { Int($0) }
-        nodeCount = Set(leaders).count
+        rank = layout.position
+        size = layout.hostOfPosition.count
+        localRank = layout.localRank
+        nodeOfRank = layout.hostOfPosition
+        nodeCount = layout.hostOfPosition.last! + 1
+        ranksPerNode = layout.ranksPerHost
+        node = layout.host
         transfers = ChunkedTransfers(owner: self)
     }
 
     /// Waits for all ranks and ends MPI. The object must not be used afterwards.
     public func finalize() {
         barrier()
+        for index in windows.indices { check(MPI_Win_free(&windows[index]), "MPI_Win_free") }
         check(MPI_Finalize(), "MPI_Finalize")
     }
 
@@ -116,15 +117,11 @@ public final class MPICommunicator: Communicator {
     public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) {
         precondition(root >= 0 && root < size, "broadcast: no rank \(root)")
         guard let base = bytes.baseAddress, size > 1 else { return }
-        var offset = 0
-        while offset < bytes.count {
-            let count = min(chunking.collectiveBytes, bytes.count - offset)
+        for (offset, count) in ChunkCuts(count: bytes.count, chunk: chunking.collectiveBytes) {
             var request: MPI_Request? = neft_mpi_request_null()
             check(
-                MPI_Ibcast(base + offset, Int32(count), neft_mpi_byte(), Int32(root), communicator, &request),
-                "MPI_Ibcast")
+                MPI_Ibcast(base + offset, count, neft_mpi_byte(), Int32(root), communicator, &request), "MPI_Ibcast")
             wait(for: &request)
-            offset += count
         }
     }
 
@@ -155,15 +152,53 @@ public final class MPICommunicator: Communicator {
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) {
-        exchange(sends: sends, receives: receives, meanwhile: { false })
+        exchange(sends: sends, receives: receives, meanwhile: { .finished })
     }
 
     public func exchange(
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
-        meanwhile: () -> Bool
+        meanwhile: () -> PieceOfWork
     ) {
         transfers.run(sends: sends, receives: receives, meanwhile: meanwhile)
+    }
+
+    public func progress() {
+        // Any call that looks for messages moves the others along; none has this tag.
+        var found: Int32 = 0
+        check(
+            MPI_Iprobe(Int32(rank), Self.unusedTag, communicator, &found, neft_mpi_status_ignore()), "MPI_Iprobe")
+    }
+
+    public func sharedMemory(byteCount: Int) -> UnsafeMutableRawPointer {
+        let own = localRank == 0 ? byteCount : 0
+        var window: MPI_Win? = nil
+        var base: UnsafeMutableRawPointer? = nil
+        check(
+            withUnsafeMutablePointer(to: &base) {
+                MPI_Win_allocate_shared(MPI_Aint(own), 1, neft_mpi_info_null(), node, $0, &window)
+            }, "MPI_Win_allocate_shared")
+        var size = MPI_Aint(0)
+        var unit: Int32 = 0
+        check(
+            withUnsafeMutablePointer(to: &base) { MPI_Win_shared_query(window, 0, &size, &unit, $0) },
+            "MPI_Win_shared_query")
+        guard let base, size >= byteCount else { fail("MPI_Win_shared_query: \(size) bytes, not \(byteCount)") }
+        if localRank == 0 { base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount) }
+        windows.append(window)
+        barrier()
+        return base
+    }
+
+    /// The library's own sum of floats over all ranks, in no particular order: what exchanges are measured against.
+    public func librarySum(_ values: UnsafeMutableBufferPointer<Float>) {
+        guard let base = values.baseAddress else { return }
+        for (offset, count) in ChunkCuts(count: values.count, chunk: chunking.collectiveBytes) {
+            check(
+                MPI_Allreduce(
+                    neft_mpi_in_place(), base + offset, count, neft_mpi_float(), neft_mpi_sum(), communicator),
+                "MPI_Allreduce")
+        }
     }
 
     // MARK: - Errors and waiting
@@ -195,17 +230,5 @@ public final class MPICommunicator: Communicator {
         var length: Int32 = 0
         guard MPI_Error_string(code, &buffer, &length) == MPI_SUCCESS else { return "MPI error \(code)" }
         return String(decoding: buffer.prefix(Int(length)).map(UInt8.init(bitPattern:)), as: UTF8.self)
-    }
-
-    /// The funnel before the object is complete.
-    private struct Start {
-        let host: String
-        let onFailure: (String) -> Void
-
-        func check(_ code: Int32, _ call: StaticString) {
-            guard code != MPI_SUCCESS else { return }
-            onFailure("a rank on \(host): \(call): \(MPICommunicator.text(of: code))")
-            MPI_Abort(neft_mpi_comm_world(), 1)
-        }
     }
 }

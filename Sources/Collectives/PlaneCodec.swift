@@ -2,11 +2,13 @@ import CKernels
 import CZstd
 import Glibc
 
-/// Codes 32-bit words losslessly as byte planes: a plane that compresses is coded with zstd, the others are stored.
+/// Codes words of 32 or 16 bits losslessly as byte planes: a plane that compresses is coded with zstd, the others are stored.
 ///
 /// In a gradient only the exponents compress (about 2.6 bits of 8), in the difference of two weights the high bytes.
-/// zstd is set to do little more than its Huffman stage: at the lowest positive level, with a tiny table of matches that
-/// must be long. (Its negative levels are faster still, but leave literals uncoded, which is all there is to gain here.)
+/// A plane's bytes are next to independent, so all there is to gain is in their frequencies. zstd's search for matches
+/// costs time and, with a frequent byte, finds so many short ones that the result is a tenth longer; it is made to skip
+/// it and do its Huffman stage alone. (Its negative levels skip that stage instead.) Only a plane of nearly one byte is
+/// searched: Huffman codes take at least a bit per byte.
 ///
 /// Buffers and zstd contexts are made once; coding allocates nothing. One thread at a time.
 final class PlaneCodec {
@@ -24,7 +26,14 @@ final class PlaneCodec {
         FrameHeader.byteCount + 3 * count + ZSTD_compressBound(count)
     }
 
+    /// A plane is searched for matches if a sample of it has less than this entropy, in bits per byte.
+    static let searchedBelowBits = 1.2
+    /// `ZSTD_c_literalCompressionMode`, which the header names for static linking only; 1 is "always", in all versions.
+    private static let literalCompressionMode = ZSTD_c_experimentalParam5
+
+    /// For planes that are searched, and for the others.
     private let compressor: OpaquePointer
+    private let entropyCoder: OpaquePointer
     private let decompressor: OpaquePointer
     /// Four planes of `frameValues` bytes.
     private let planes: UnsafeMutablePointer<UInt8>
@@ -33,10 +42,13 @@ final class PlaneCodec {
     private let countLogs: [Double]
 
     init() {
-        guard let compressor = ZSTD_createCCtx(), let decompressor = ZSTD_createDCtx() else {
+        guard let compressor = ZSTD_createCCtx(), let entropyCoder = ZSTD_createCCtx(),
+            let decompressor = ZSTD_createDCtx()
+        else {
             fatalError("out of memory: zstd contexts")
         }
         self.compressor = compressor
+        self.entropyCoder = entropyCoder
         self.decompressor = decompressor
         planes = .allocate(capacity: 4 * Self.frameValues)
         histogram = .allocate(capacity: 256)
@@ -48,13 +60,22 @@ final class PlaneCodec {
             (ZSTD_c_minMatch, 7), (ZSTD_c_targetLength, 0), (ZSTD_c_contentSizeFlag, 1), (ZSTD_c_checksumFlag, 0),
         ]
         for (parameter, value) in settings {
-            let code = ZSTD_CCtx_setParameter(compressor, parameter, value)
-            precondition(ZSTD_isError(code) == 0, "zstd refused parameter \(parameter.rawValue) = \(value)")
+            for context in [compressor, entropyCoder] {
+                let code = ZSTD_CCtx_setParameter(context, parameter, value)
+                precondition(ZSTD_isError(code) == 0, "zstd refused parameter \(parameter.rawValue) = \(value)")
+            }
+        }
+        // The target length of this strategy is the step of the search: so long a one looks at nothing. A library that
+        // does not know the mode keeps searching.
+        if ZSTD_isError(ZSTD_CCtx_setParameter(entropyCoder, Self.literalCompressionMode, 1)) == 0 {
+            let code = ZSTD_CCtx_setParameter(entropyCoder, ZSTD_c_targetLength, 1 << 17)
+            precondition(ZSTD_isError(code) == 0, "zstd refused a target length")
         }
     }
 
     deinit {
         ZSTD_freeCCtx(compressor)
+        ZSTD_freeCCtx(entropyCoder)
         ZSTD_freeDCtx(decompressor)
         planes.deallocate()
         histogram.deallocate()
@@ -62,22 +83,27 @@ final class PlaneCodec {
 
     /// Writes one frame.
     /// - Parameters:
-    ///   - words: `[count]`, at most `frameValues`.
+    ///   - words: `[count]`, at most `frameValues`; those of 16 bits in the lower halves.
+    ///   - compresses: `false` stores all planes.
     ///   - output: room for `frameBound(count)` bytes.
     /// - Returns: bytes written.
     func encode(
-        _ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content,
+        _ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content, compresses: Bool = true,
         to output: UnsafeMutableRawPointer
     ) -> Int {
         precondition(count >= 0 && count <= Self.frameValues, "PlaneCodec: a frame of \(count) words")
         let split = planes
-        neft_planes_split(
-            words, count, content == .gradient ? 1 : 0, split, split + count, split + 2 * count, split + 3 * count)
+        let rotate: Int32 = content.isRotated ? 1 : 0
+        if content.planeCount == 4 {
+            neft_planes_split(words, count, rotate, split, split + count, split + 2 * count, split + 3 * count)
+        } else {
+            neft_planes16_split(words, count, rotate, split, split + count)
+        }
         var end = FrameHeader.byteCount
         var header = FrameHeader(
             content: content, count: count, planeSizes: .zero, checksum: neft_words_checksum(words, count))
-        for plane in 0..<4 {
-            let size = storePlane(split + plane * count, count: count, to: output + end)
+        for plane in 0..<content.planeCount {
+            let size = storePlane(split + plane * count, count: count, compresses: compresses, to: output + end)
             header.planeSizes[plane] = UInt32(size)
             end += size
         }
@@ -120,8 +146,14 @@ final class PlaneCodec {
             if length != count { throw refusal("a plane of \(length) bytes", "\(count)") }
             return UnsafePointer(decoded)
         }
-        let (p0, p1, p2, p3) = (try load(0), try load(1), try load(2), try load(3))
-        neft_planes_merge(words, count, content == .gradient ? 1 : 0, p0, p1, p2, p3)
+        let rotate: Int32 = content.isRotated ? 1 : 0
+        let (p0, p1) = (try load(0), try load(1))
+        if content.planeCount == 4 {
+            let (p2, p3) = (try load(2), try load(3))
+            neft_planes_merge(words, count, rotate, p0, p1, p2, p3)
+        } else {
+            neft_planes16_merge(words, count, rotate, p0, p1)
+        }
         guard neft_words_checksum(words, count) == header.checksum else {
             throw refusal("values that do not fit their checksum", "")
         }
@@ -129,9 +161,13 @@ final class PlaneCodec {
     }
 
     /// Coded if that makes it smaller, else plain. Returns the size, `count` if plain.
-    private func storePlane(_ plane: UnsafePointer<UInt8>, count: Int, to output: UnsafeMutableRawPointer) -> Int {
-        if sampledEntropy(plane, count: count) < Self.codedBelowBits {
-            let size = ZSTD_compress2(compressor, output, ZSTD_compressBound(count), plane, count)
+    private func storePlane(
+        _ plane: UnsafePointer<UInt8>, count: Int, compresses: Bool, to output: UnsafeMutableRawPointer
+    ) -> Int {
+        let entropy = compresses ? sampledEntropy(plane, count: count) : 8
+        if entropy < Self.codedBelowBits {
+            let context = entropy < Self.searchedBelowBits ? compressor : entropyCoder
+            let size = ZSTD_compress2(context, output, ZSTD_compressBound(count), plane, count)
             if ZSTD_isError(size) == 0 && size < count { return size }
         }
         output.copyMemory(from: plane, byteCount: count)

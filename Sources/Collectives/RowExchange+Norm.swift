@@ -7,35 +7,53 @@ extension RowExchange {
     public func norm(_ gradient: UnsafeMutableBufferPointer<Float>) -> Double {
         precondition(gradient.count == count, "norm: \(gradient.count) values, not \(count)")
         guard let base = gradient.baseAddress, count > 0 else { return 0 }
-        let own = options.mode == .allreduce ? 0..<slices.blockCount : slices.blocks(of: communicator.rank)
-        for block in own {
-            let start = block * SliceLayout.blockValues
-            blockSquares[block] = squareSum(base + start, count: min(SliceLayout.blockValues, count - start))
+        for range in owned {
+            for start in stride(from: range.lowerBound, to: range.upperBound, by: SliceLayout.blockValues) {
+                let values = min(SliceLayout.blockValues, range.upperBound - start)
+                blockSquares[start / SliceLayout.blockValues] = squareSum(base + start, count: values)
+            }
         }
-        if options.mode == .sharded { shareBlockSquares() }
+        if options.mode == .sharded && communicator.size > 1 { shareBlockSquares() }
         return treeSum(0..<slices.blockCount).squareRoot()
     }
 
     private func shareBlockSquares() {
         let start = ContinuousClock.now
+        let (size, rank) = (communicator.size, communicator.rank)
+        // Every rank's sums one after another, those of a rank in the order of its blocks.
+        var ends = [0]
+        for other in 0..<size {
+            let blocks = (0..<slices.bucketCount).reduce(0) { $0 + slices.blocks(ofBucket: $1, of: other).count }
+            ends.append(ends[other] + blocks)
+        }
+        let bytes = UnsafeMutableRawBufferPointer(gatheredSquares)
+        func part(_ rank: Int) -> UnsafeMutableRawBufferPointer {
+            .init(rebasing: bytes[ends[rank] * 8..<ends[rank + 1] * 8])
+        }
+        func forEachBlock(of rank: Int, _ body: (_ block: Int, _ index: Int) -> Void) {
+            var index = ends[rank]
+            for bucket in 0..<slices.bucketCount {
+                for block in slices.blocks(ofBucket: bucket, of: rank) {
+                    body(block, index)
+                    index += 1
+                }
+            }
+        }
+        forEachBlock(of: rank) { block, index in gatheredSquares[index] = blockSquares[block] }
         sends.removeAll(keepingCapacity: true)
         receives.removeAll(keepingCapacity: true)
-        let squares = UnsafeMutableRawBufferPointer(blockSquares)
-        func bytes(of rank: Int) -> UnsafeMutableRawBufferPointer {
-            let blocks = slices.blocks(of: rank)
-            return .init(rebasing: squares[blocks.lowerBound * 8..<blocks.upperBound * 8])
-        }
-        let own = UnsafeRawBufferPointer(bytes(of: communicator.rank))
-        for peer in peers {
-            sends.append((peer, own))
-            receives.append((peer, bytes(of: peer)))
+        for peer in 1..<size {
+            sends.append(((rank + peer) % size, UnsafeRawBufferPointer(part(rank))))
+            receives.append(((rank + peer) % size, part((rank + peer) % size)))
         }
         communicator.exchange(sends: sends, receives: receives)
-        record {
-            $0.rawBytes += own.count * peers.count
-            $0.wireBytes += own.count * peers.count
-            $0.waitSeconds += (ContinuousClock.now - start).seconds
+        for other in 0..<size where other != rank {
+            forEachBlock(of: other) { block, index in blockSquares[block] = gatheredSquares[index] }
         }
+        let sent = part(rank).count * (size - 1)
+        statistics.rawBytes += sent
+        statistics.wireBytes += sent
+        statistics.waitSeconds += (ContinuousClock.now - start).seconds
     }
 
     private func treeSum(_ blocks: Range<Int>) -> Double {

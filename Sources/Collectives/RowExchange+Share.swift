@@ -1,77 +1,203 @@
 import CKernels
 
 extension RowExchange {
-    /// Sends the owners' new values to all ranks, so that each holds all of them, exactly.
+    /// Sends the owners' new values to all ranks, so that each holds all of them: exactly, or with `Wire.bf16` rounded,
+    /// on the owner too.
     ///
     /// In mode `allreduce` every rank has them all already, and nothing is sent.
     /// - Parameters:
-    ///   - newValues: `[owned.count]`, the new values of `owned`; any bit patterns.
+    ///   - newValues: `[count]`, of which those in `owned` are the new values; any bit patterns. With `Wire.bf16` they
+    ///     are changed to what all ranks get, and what was taken away is added next time.
     ///   - read: copies the present values of a range to `[range.count]` floats. They must be the same on all ranks.
     ///     Called for ranges that have not been written yet in this call, at most `PlaneCodec.frameValues` long.
     ///   - write: takes the new values of a range. Each value is written once, the own ones too.
     /// - Throws: `CollectiveError` if a message arrives damaged.
     public func share(
-        _ newValues: UnsafeBufferPointer<Float>,
+        _ newValues: UnsafeMutableBufferPointer<Float>,
         read: (_ range: Range<Int>, _ into: UnsafeMutablePointer<Float>) -> Void,
         write: (_ range: Range<Int>, _ values: UnsafePointer<Float>) -> Void
     ) throws(CollectiveError) {
-        precondition(newValues.count == owned.count, "share: \(newValues.count) new values, not \(owned.count)")
-        let start = owned.lowerBound
-        if options.mode == .sharded && rounds > 0 {
-            try gather(
-                content: .delta,
-                plain: { range in
-                    // Only asked for ranges of the own slice, which is then not empty.
-                    newValues.baseAddress! + (range.lowerBound - start)
-                }, read: read, write: write)
+        precondition(newValues.count == count, "share: \(newValues.count) values, not \(count)")
+        guard let base = newValues.baseAddress else { return }
+        if options.mode == .sharded && communicator.size > 1 {
+            try gather(base, isWeights: true, read: read, write: write)
         }
-        if let base = newValues.baseAddress, !owned.isEmpty { write(owned, base) }
+        for range in owned { write(range, base + range.lowerBound) }
     }
 
-    /// Sends each rank's slice to all others.
+    /// Sends each rank's slices to all others.
     /// - Parameters:
-    ///   - content: what is coded: the values, or their difference from those that `read` gives.
-    ///   - plain: where the values of a range of the own slice are.
-    ///   - read: the present values; not called for `gradient`.
+    ///   - values: `[count]`, with the own slices in their places.
+    ///   - isWeights: whether there are present values, whose differences compress better.
+    ///   - read: the present values.
     ///   - write: takes the values of a range of another rank's slice.
     func gather(
-        content: FrameHeader.Content, plain: (Range<Int>) -> UnsafePointer<Float>,
+        _ values: UnsafeMutablePointer<Float>, isWeights: Bool,
         read: (Range<Int>, UnsafeMutablePointer<Float>) -> Void,
         write: (Range<Int>, UnsafePointer<Float>) -> Void
     ) throws(CollectiveError) {
-        try run(
-            .toAll, plain: plain,
-            encode: { round, piece in
-                let values = frame(piece, of: part(round, of: communicator.rank))
-                guard !values.isEmpty else { return false }
-                let index = messageIndex(round, 0)
-                var words = plain(values).words
-                if content == .delta {
-                    read(values, present.pointer)
-                    neft_delta_encode(words, present.pointer.words, present.pointer.words, values.count)
-                    words = UnsafePointer(present.pointer.words)
+        let isCoded = weightCodec.next(communicator)
+        let seconds = try withoutActuallyEscaping(read) { read throws(CollectiveError) in
+            try withoutActuallyEscaping(write) { write throws(CollectiveError) in
+                let pass = GatherPass(
+                    self, values: values, isWeights: isWeights, isCoded: isCoded, read: read, write: write)
+                return try run(pass, order: Array(0..<slices.bucketCount))
+            }
+        }
+        weightCodec.note(seconds: seconds)
+    }
+}
+
+/// The owners' values go to everyone.
+private final class GatherPass: ExchangePass {
+    let isFramed: Bool
+    let sharesMessage = true
+
+    private let exchange: RowExchange
+    private let values: UnsafeMutablePointer<Float>
+    private let isWeights: Bool
+    private let isCoded: Bool
+    private let rounds: Bool
+    private let content: FrameHeader.Content
+    private let read: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    private let write: (Range<Int>, UnsafePointer<Float>) -> Void
+
+    init(
+        _ exchange: RowExchange, values: UnsafeMutablePointer<Float>, isWeights: Bool, isCoded: Bool,
+        read: @escaping (Range<Int>, UnsafeMutablePointer<Float>) -> Void,
+        write: @escaping (Range<Int>, UnsafePointer<Float>) -> Void
+    ) {
+        self.exchange = exchange
+        self.values = values
+        self.isWeights = isWeights
+        self.isCoded = isCoded
+        self.read = read
+        self.write = write
+        rounds = exchange.options.wire == .bf16
+        isFramed = isCoded || rounds
+        content = rounds ? (isWeights ? .delta16 : .gradient16) : (isWeights ? .delta : .gradient)
+    }
+
+    func outgoing(_ round: ExchangeRound, toGroup group: Int) -> Range<Int> {
+        exchange.slice(round, ofGroup: exchange.group)
+    }
+
+    func incoming(_ round: ExchangeRound, fromGroup group: Int) -> Range<Int> {
+        exchange.slice(round, ofGroup: group)
+    }
+
+    func plain(_ range: Range<Int>) -> UnsafePointer<Float> { UnsafePointer(values + range.lowerBound) }
+
+    // MARK: - Before
+
+    func prepare(_ round: ExchangeRound, piece: Int) -> PieceOfWork {
+        guard isFramed, !exchange.peers.isEmpty, piece < exchange.framesPerSlice else { return .finished }
+        let range = exchange.frame(piece, of: exchange.slice(round, ofGroup: exchange.group))
+        guard !range.isEmpty else { return .finished }
+        let new = values + range.lowerBound
+        let scratch = exchange.scratch.pointer.words
+        var words = UnsafePointer(new.words)
+        if rounds {
+            let residual = exchange.residual.baseAddress! + range.lowerBound
+            neft_bf16_round_with_feedback(new, residual, scratch, range.count)
+            neft_bf16_widen(scratch, new, range.count)
+            words = UnsafePointer(scratch)
+        }
+        if isWeights {
+            let base = presentWords(range)
+            if rounds {
+                neft_delta16_encode(words, base, scratch, range.count)
+            } else {
+                neft_delta_encode(words, base, scratch, range.count)
+            }
+            words = UnsafePointer(scratch)
+        }
+        exchange.encodeFrame(
+            round, peerIndex: 0, words: words, count: range.count, content: content, compresses: isCoded)
+        return .worked
+    }
+
+    /// What differences are from: the same on all ranks.
+    private func presentWords(_ range: Range<Int>) -> UnsafePointer<UInt32> {
+        let present = exchange.present.pointer
+        read(range, present)
+        if rounds { neft_bf16_round(present, present.words, range.count) }
+        return UnsafePointer(present.words)
+    }
+
+    // MARK: - After
+
+    func consume(_ round: ExchangeRound, piece: Int) throws(CollectiveError) -> PieceOfWork {
+        var index = piece
+        if let node = exchange.node {
+            if index == 0 {
+                guard node.isFree(round.number) else { return .blocked }
+                let own = exchange.slice(round, ofGroup: exchange.group)
+                layOpen(own, values + own.lowerBound, round, node)
+                return .worked
+            }
+            index -= 1
+        }
+        let frames = exchange.framesPerSlice
+        if index < exchange.peers.count * frames {
+            let peerIndex = index / frames
+            let slice = exchange.slice(round, ofGroup: exchange.peers[peerIndex])
+            let range = exchange.frame(index % frames, of: slice)
+            if !range.isEmpty { try take(range, round, peerIndex: peerIndex, frame: index % frames) }
+            return .worked
+        }
+        guard let node = exchange.node else { return .finished }
+        return readGroup(round, node, piece: index - exchange.peers.count * frames)
+    }
+
+    /// Uses one frame of what a peer sent.
+    private func take(_ range: Range<Int>, _ round: ExchangeRound, peerIndex: Int, frame: Int) throws(CollectiveError) {
+        var new: UnsafeMutablePointer<Float>
+        if isFramed {
+            new = try exchange.decodeFrame(round, peerIndex: peerIndex, count: range.count, content: content)
+            if isWeights {
+                let base = presentWords(range)
+                if rounds {
+                    neft_delta16_decode(new.words, base, new.words, range.count)
+                } else {
+                    neft_delta_decode(new.words, base, new.words, range.count)
                 }
-                outgoingBytes[index] += codec.encode(
-                    words, count: values.count, content: content, to: outgoingMessage(round, 0) + outgoingBytes[index])
-                return true
-            },
-            consume: { (round, piece) throws(CollectiveError) in
-                let peerIndex = piece / framesPerRound
-                guard peerIndex < peers.count else { return false }
-                let values = frame(piece % framesPerRound, of: part(round, of: peers[peerIndex]))
-                guard !values.isEmpty else { return true }
-                guard options.isCoded else {
-                    let message = incomingMessage(round, peerIndex).assumingMemoryBound(to: Float.self)
-                    write(values, message + (piece % framesPerRound) * PlaneCodec.frameValues)
-                    return true
-                }
-                let decoded = try decodeFrame(round: round, peerIndex: peerIndex, count: values.count, content: content)
-                if content == .delta {
-                    read(values, present.pointer)
-                    neft_delta_decode(decoded.words, present.pointer.words, decoded.words, values.count)
-                }
-                write(values, decoded)
-                return true
-            })
+            }
+            if rounds { neft_bf16_widen(new.words, new, range.count) }
+        } else {
+            new =
+                exchange.incomingMessage(round, peerIndex).assumingMemoryBound(to: Float.self)
+                + frame * PlaneCodec.frameValues
+        }
+        write(range, new)
+        if let node = exchange.node { layOpen(range, new, round, node) }
+    }
+
+    /// Copies values to where the group can read them.
+    private func layOpen(
+        _ range: Range<Int>, _ new: UnsafePointer<Float>, _ round: ExchangeRound, _ node: NodeMemory
+    ) {
+        let start = exchange.slices.bucket(round.bucket).lowerBound
+        (node.slot(of: exchange.place, round.number) + (range.lowerBound - start)).update(from: new, count: range.count)
+    }
+
+    /// Takes what the others of the group have received or own: one slice per piece.
+    private func readGroup(_ round: ExchangeRound, _ node: NodeMemory, piece: Int) -> PieceOfWork {
+        if piece == 0 {
+            node.publish(round.number)
+            return .worked
+        }
+        if piece == 1 { return node.isPublished(round.number) ? .worked : .blocked }
+        let index = piece - 2
+        guard index < exchange.communicator.size else {
+            node.release(round.number)
+            return .finished
+        }
+        let place = index % exchange.groupSize
+        let slice = exchange.slices.slice(round.bucket, of: index)
+        guard place != exchange.place, !slice.isEmpty else { return .worked }
+        let start = exchange.slices.bucket(round.bucket).lowerBound
+        write(slice, node.slot(of: place, round.number) + (slice.lowerBound - start))
+        return .worked
     }
 }

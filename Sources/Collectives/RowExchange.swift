@@ -4,11 +4,16 @@ import Kernels
 /// The exchange of one flat buffer of `count` floats: gradients are summed over the ranks in slices, each at its owner,
 /// and the owners' new weights are sent to all.
 ///
-/// A step is `reduce`, `norm`, the optimizer on the values in `owned`, `share`. All three are collective. Whatever the
-/// options, the results have the same bits; with a power of two of ranks also whatever their number (see `LeafTree`).
+/// A step is `reduce` (or `startReduce` and `finishReduce`, while gradients are still being computed), `norm`, the
+/// optimizer on the values in `owned`, `share`. All are collective. Whatever the options (but `Wire.bf16`), the results
+/// have the same bits; with a power of two of ranks also whatever their number (see `LeafTree`).
 ///
-/// Slices are worked through in rounds: while one round is on its way the next is coded and the last decoded. All
-/// buffers are made in `init`; the size of a round, not of the buffer, decides their size.
+/// Buckets (see `SliceLayout`) are worked through one after the other: while one is on its way the next is coded and the
+/// last decoded. Where ranks form groups that share memory, a bucket is first summed there, each rank of a group adding
+/// up the slices that ranks in its own place own in any group; then these ranks exchange across groups.
+///
+/// All buffers are made in `init`; the size of a bucket, not of the buffer, decides their size, except that `Wire.bf16`
+/// keeps `residual`.
 ///
 /// An error thrown by one rank leaves the others waiting: see `CollectiveError`.
 public final class RowExchange {
@@ -17,82 +22,122 @@ public final class RowExchange {
     public let options: ExchangeOptions
     /// Which rank sums which values.
     public let slices: SliceLayout
-    /// The values this rank applies the optimizer to: its slice, or all of them in mode `allreduce`.
-    public let owned: Range<Int>
+    /// The values this rank applies the optimizer to: those it owns, or all of them in mode `allreduce`. Ascending.
+    public let owned: [Range<Int>]
+    /// Ranks that sum in shared memory before they exchange with others; 1: none.
+    public let groupSize: Int
+    /// Whether gradients and weights are compressed.
+    public internal(set) var gradientCodec: CodecChoice
+    public internal(set) var weightCodec: CodecChoice
 
     let communicator: any Communicator
-    /// The other ranks, each rank's list starting with its successor, so that no rank is everyone's first target.
+    /// Which group this rank belongs to, and its place there. Without groups every rank is one.
+    let group: Int
+    let place: Int
+    let groupCount: Int
+    /// The other groups, each rank's list starting with its successor, so that no rank is everyone's first target.
     let peers: [Int]
+    let node: NodeMemory?
     let codec = PlaneCodec()
 
-    /// Values of a slice per round, a multiple of `PlaneCodec.frameValues`.
-    let roundValues: Int
-    /// Rounds that the longest slice takes.
-    let rounds: Int
-    /// Room for a message of one round.
+    /// Frames of the longest slice.
+    let framesPerSlice: Int
+    /// Room for a message: one slice.
     let messageBytes: Int
-    /// `[2, peers]` messages each: rounds alternate. Coded only: plain values are sent from where they are.
+    /// `[2, peers]` messages each: rounds alternate. Plain values are sent from where they are.
     private let outgoing: TensorStorage
     private let incoming: TensorStorage
     /// `[2, peers]`: bytes of each message.
-    var outgoingBytes: [Int]
-    var incomingBytes: [Int]
+    let outgoingBytes: UnsafeMutableBufferPointer<Int>
+    let incomingBytes: UnsafeMutableBufferPointer<Int>
     /// `[2, peers]`: bytes of each message that have been decoded.
     var decodedBytes: [Int]
 
     /// `[peers, frameValues]`: decoded frames.
     let frames: TensorStorage
-    /// `[frameValues]`: the present values that a delta is against.
+    /// `[frameValues]` each: values on their way to or from the codec.
+    let scratch: TensorStorage
     let present: TensorStorage
-    /// Per block of the whole buffer: the sum of its squares.
+    /// What rounding took away, `[count]` with `Wire.bf16` and more than one rank, else empty: of gradients where other
+    /// ranks own the value, of weights (or sums) where this rank does. Part of a run's state: a run goes on to the same
+    /// bits only with the residuals of every rank.
+    public var residual: UnsafeMutableBufferPointer<Float> { residualStorage.buffer }
+    private let residualStorage: TensorStorage
+    /// Per block of the whole buffer: the sum of its squares; and this rank's, then all ranks', one after another.
     let blockSquares: UnsafeMutableBufferPointer<Double>
-    /// The order in which partial sums are added, for the number of leaves of the last call.
-    var sumOrder: SumOrder?
-    /// By rank: where its partial sum of the current frame is.
-    var partials: [UnsafeMutablePointer<Float>?]
+    let gatheredSquares: UnsafeMutableBufferPointer<Double>
+
+    /// For the number of leaves of the last call.
+    var leafTree: LeafTree?
+    /// Rounds worked through so far, over all calls.
+    var roundNumber: UInt64 = 0
 
     var sends: [(peer: Int, bytes: UnsafeRawBufferPointer)] = []
     var receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)] = []
-    private var statistics = ExchangeStatistics()
+    var statistics = ExchangeStatistics()
 
+    let gate: BucketGate
+    lazy var thread = CommunicationThread()
+    var failure: CollectiveError?
+
+    /// Collective where ranks share memory.
     /// - Parameters:
     ///   - count: values in the buffer; the same on every rank, as are the options.
-    ///   - roundBytes: about how many plain bytes a rank sends per round, over all peers.
-    public init(communicator: any Communicator, count: Int, options: ExchangeOptions, roundBytes: Int = 2 << 20) {
-        let size = communicator.size
-        let rank = communicator.rank
-        let slices = SliceLayout(count: count, size: size)
+    ///   - bucketValues: about how many values are exchanged at a time; see `SliceLayout`.
+    public init(communicator: any Communicator, count: Int, options: ExchangeOptions, bucketValues: Int? = nil) {
+        let (size, rank) = (communicator.size, communicator.rank)
+        let slices = SliceLayout(count: count, size: size, bucketValues: bucketValues)
         self.communicator = communicator
         self.count = count
         self.options = options
         self.slices = slices
-        owned = options.mode == .sharded ? slices.range(of: rank) : 0..<count
-        peers = (1..<max(size, 1)).map { (rank + $0) % size }
+        owned = options.mode == .sharded ? slices.owned(by: rank) : count == 0 ? [] : [0..<count]
+        let groupSize = options.groupSize(in: communicator)
+        let groupCount = size / groupSize
+        self.groupSize = groupSize
+        self.groupCount = groupCount
+        let group = rank / groupSize
+        self.group = group
+        place = rank % groupSize
+        peers = (1..<max(groupCount, 1)).map { (group + $0) % groupCount }
+        node =
+            groupSize == 1
+            ? nil : NodeMemory(communicator: communicator, groupSize: groupSize, slotValues: slices.longestBucket)
+        gradientCodec = CodecChoice(options, isAlone: peers.isEmpty)
+        weightCodec = gradientCodec
 
         let frame = PlaneCodec.frameValues
-        let longest = (slices.longestSlice + frame - 1) / frame
-        let wanted = roundBytes / 4 / max(peers.count, 1) / frame
-        let roundFrames = max(1, min(wanted, longest))
-        roundValues = roundFrames * frame
-        rounds = peers.isEmpty ? 0 : (slices.longestSlice + roundValues - 1) / roundValues
+        framesPerSlice = (slices.longestSlice + frame - 1) / frame
         // Messages start at multiples of 64 bytes.
-        let bound = options.isCoded ? PlaneCodec.frameBound(frame) : frame * 4
-        messageBytes = (roundFrames * bound + 63) / 64 * 64
+        messageBytes = (framesPerSlice * PlaneCodec.frameBound(frame) + 63) / 64 * 64
         let room = 2 * peers.count * messageBytes / 4
-        outgoing = TensorStorage(count: options.isCoded ? room : 0)
+        outgoing = TensorStorage(count: room)
         incoming = TensorStorage(count: room)
-        outgoingBytes = .init(repeating: 0, count: 2 * peers.count)
-        incomingBytes = .init(repeating: 0, count: 2 * peers.count)
+        outgoingBytes = .allocate(capacity: 2 * peers.count)
+        outgoingBytes.initialize(repeating: 0)
+        incomingBytes = .allocate(capacity: 2 * peers.count)
+        incomingBytes.initialize(repeating: 0)
         decodedBytes = .init(repeating: 0, count: 2 * peers.count)
-        frames = TensorStorage(count: options.isCoded ? peers.count * frame : 0)
-        present = TensorStorage(count: options.isCoded ? frame : 0)
+        frames = TensorStorage(count: peers.count * frame)
+        scratch = TensorStorage(count: frame)
+        present = TensorStorage(count: frame)
+        residualStorage = TensorStorage(count: options.wire == .bf16 && !peers.isEmpty ? count : 0)
         blockSquares = .allocate(capacity: slices.blockCount)
-        partials = .init(repeating: nil, count: size)
+        gatheredSquares = .allocate(capacity: slices.blockCount)
+        gate = BucketGate(count: slices.bucketCount)
         sends.reserveCapacity(peers.count)
         receives.reserveCapacity(peers.count)
     }
 
-    deinit { blockSquares.deallocate() }
+    deinit {
+        outgoingBytes.deallocate()
+        incomingBytes.deallocate()
+        blockSquares.deallocate()
+        gatheredSquares.deallocate()
+    }
+
+    /// Values in `owned`.
+    public var ownedCount: Int { owned.reduce(0) { $0 + $1.count } }
 
     /// What this rank's calls have cost since the last time this was asked.
     public func takeStatistics() -> ExchangeStatistics {
@@ -102,44 +147,75 @@ public final class RowExchange {
 
     // MARK: - Pieces of the rounds
 
-    func messageIndex(_ round: Int, _ peerIndex: Int) -> Int { (round & 1) * peers.count + peerIndex }
+    /// The rank of a group that is in this rank's place.
+    func rank(inGroup group: Int) -> Int { group * groupSize + place }
 
-    func outgoingMessage(_ round: Int, _ peerIndex: Int) -> UnsafeMutableRawPointer {
+    func messageIndex(_ round: ExchangeRound, _ peerIndex: Int) -> Int { round.half * peers.count + peerIndex }
+
+    func outgoingMessage(_ round: ExchangeRound, _ peerIndex: Int) -> UnsafeMutableRawPointer {
         UnsafeMutableRawPointer(outgoing.pointer) + messageIndex(round, peerIndex) * messageBytes
     }
 
-    func incomingMessage(_ round: Int, _ peerIndex: Int) -> UnsafeMutableRawPointer {
+    func incomingMessage(_ round: ExchangeRound, _ peerIndex: Int) -> UnsafeMutableRawPointer {
         UnsafeMutableRawPointer(incoming.pointer) + messageIndex(round, peerIndex) * messageBytes
     }
 
-    /// Frame `index` of a part; empty past its end.
-    func frame(_ index: Int, of part: Range<Int>) -> Range<Int> {
-        let start = min(part.lowerBound + index * PlaneCodec.frameValues, part.upperBound)
-        return start..<min(start + PlaneCodec.frameValues, part.upperBound)
+    /// Frame `index` of a slice; empty past its end.
+    func frame(_ index: Int, of slice: Range<Int>) -> Range<Int> {
+        let start = min(slice.lowerBound + index * PlaneCodec.frameValues, slice.upperBound)
+        return start..<min(start + PlaneCodec.frameValues, slice.upperBound)
     }
 
-    var framesPerRound: Int { roundValues / PlaneCodec.frameValues }
+    /// The slice of a round's bucket that the rank in this one's place in a group owns.
+    func slice(_ round: ExchangeRound, ofGroup group: Int) -> Range<Int> {
+        slices.slice(round.bucket, of: rank(inGroup: group))
+    }
 
-    /// The values of `rank`'s slice that belong to a round; empty past its end.
-    func part(_ round: Int, of rank: Int) -> Range<Int> { slices.part(round, of: rank, values: roundValues) }
+    /// Decodes the next frame of a peer's message into its place in `frames`.
+    func decodeFrame(_ round: ExchangeRound, peerIndex: Int, count: Int, content: FrameHeader.Content)
+        throws(CollectiveError) -> UnsafeMutablePointer<Float>
+    {
+        let index = messageIndex(round, peerIndex)
+        let done = decodedBytes[index]
+        let target = frames.pointer + peerIndex * PlaneCodec.frameValues
+        let rest = UnsafeRawBufferPointer(
+            start: incomingMessage(round, peerIndex) + done, count: incomingBytes[index] - done)
+        decodedBytes[index] += try codec.decode(
+            rest, count: count, content: content, to: target.words, sender: rank(inGroup: peers[peerIndex]))
+        return target
+    }
 
-    func record(_ change: (inout ExchangeStatistics) -> Void) { change(&statistics) }
+    /// Appends a frame to a message.
+    func encodeFrame(
+        _ round: ExchangeRound, peerIndex: Int, words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content,
+        compresses: Bool
+    ) {
+        let index = messageIndex(round, peerIndex)
+        outgoingBytes[index] += codec.encode(
+            words, count: count, content: content, compresses: compresses,
+            to: outgoingMessage(round, peerIndex) + outgoingBytes[index])
+    }
 }
 
-/// The additions of `LeafTree.sumOverRanks`, worked out once.
-struct SumOrder {
-    let leafCount: Int
-    /// By rank.
-    let hasLeaves: [Bool]
-    let additions: [(into: Int, from: Int)]
-    /// The rank whose partial sum becomes the total.
-    let total: Int
+/// One bucket on its way.
+struct ExchangeRound {
+    let bucket: Int
+    /// Which of the two message buffers it uses.
+    let half: Int
+    /// Over all calls, from 1.
+    let number: UInt64
+}
 
-    init(_ tree: LeafTree) {
-        leafCount = tree.count
-        hasLeaves = (0..<tree.size).map(tree.hasLeaves)
-        var additions: [(into: Int, from: Int)] = []
-        total = tree.sumOverRanks { additions.append((into: $0, from: $1)) }
-        self.additions = additions
-    }
+extension UnsafePointer<Float> {
+    /// The same memory as bit patterns.
+    var words: UnsafePointer<UInt32> { UnsafeRawPointer(self).assumingMemoryBound(to: UInt32.self) }
+}
+
+extension UnsafeMutablePointer<Float> {
+    /// The same memory as bit patterns.
+    var words: UnsafeMutablePointer<UInt32> { UnsafeMutableRawPointer(self).assumingMemoryBound(to: UInt32.self) }
+}
+
+extension Duration {
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

@@ -6,6 +6,14 @@ extension Decoder {
         _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
         gradient: UnsafeMutableBufferPointer<Float>
     ) -> Double {
+        forwardBackward(
+            batch, trainable: trainable, lossScale: lossScale, gradient: gradient, onLayerGradient: { _ in })
+    }
+
+    public func forwardBackward(
+        _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
+        gradient: UnsafeMutableBufferPointer<Float>, onLayerGradient: (_ layer: Int) -> Void
+    ) -> Double {
         precondition(gradient.count == trainable.count, "forwardBackward: gradient of \(gradient.count) floats")
         guard batch.targetCount > 0, let gradient = gradient.baseAddress else {
             gradient.update(repeating: 0)
@@ -15,7 +23,11 @@ extension Decoder {
         prepare(batch, keptLayers: layerCount - pass.lowestLayer, targets: batch.targetCount, gathered: pass.mostRows)
         forward(batch, keepFrom: pass.lowestLayer)
         pass.head(batch, lossScale: lossScale)
-        for layer in stride(from: layerCount - 1, through: pass.lowestLayer, by: -1) { pass.block(layer, batch) }
+        onLayerGradient(layerCount)
+        for layer in stride(from: layerCount - 1, through: pass.lowestLayer, by: -1) {
+            pass.block(layer, batch)
+            onLayerGradient(layer)
+        }
         pass.embedding(batch)
         var sum = 0.0
         for i in 0..<batch.targetCount { sum += Double(workspace.losses[i]) }

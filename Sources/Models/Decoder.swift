@@ -124,6 +124,17 @@ public final class Decoder: LanguageModel {
         extendRoPE(to: batch.longestRow)
     }
 
+    /// Floats of activations and scratch for a step with one batch of this shape, all layers trained.
+    /// - Parameter selectedRows: the most of any projection.
+    public static func workspaceFloats(
+        _ configuration: DecoderConfiguration, threads: Int, tokens: Int, targets: Int, longestRow: Int,
+        selectedRows: Int
+    ) -> Int {
+        Workspace(configuration: configuration, threads: threads).floats(
+            tokens: tokens, keptLayers: configuration.layerCount, targets: targets, longestRow: longestRow,
+            gathered: selectedRows)
+    }
+
     func extendRoPE(to length: Int) {
         guard length > ropeTable.length else { return }
         ropeTable = RoPETable(

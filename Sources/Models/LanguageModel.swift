@@ -93,10 +93,27 @@ public protocol LanguageModel: AnyObject {
         gradient: UnsafeMutableBufferPointer<Float>
     ) -> Double
 
+    /// The same, and says while it works which gradients will not change any more: when `onLayerGradient` is called with
+    /// `layer`, those of all projections and norms of `layer` and the layers above are in place, and with `layerCount`
+    /// those of the final norm and of a head of its own. Layers descend; it may be called for some of them, or never.
+    func forwardBackward(
+        _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
+        gradient: UnsafeMutableBufferPointer<Float>, onLayerGradient: (_ layer: Int) -> Void
+    ) -> Double
+
     /// Logits at `positions` (indices into the batch's tokens), written to `logits` `[positions.count, V]`.
     func logits(_ batch: PackedBatch, positions: [Int32], into logits: UnsafeMutableBufferPointer<Float>)
 
     /// Greedy continuation of each prompt until one of `endTokens` or `maxNewTokens`; end tokens are not returned.
     /// The result of a prompt does not depend on the others beyond floating-point rounding of the batch shape.
     func generateGreedy(prompts: [[Int32]], maxNewTokens: Int, endTokens: Set<Int32>) -> [[Int32]]
+}
+
+extension LanguageModel {
+    public func forwardBackward(
+        _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
+        gradient: UnsafeMutableBufferPointer<Float>, onLayerGradient: (_ layer: Int) -> Void
+    ) -> Double {
+        forwardBackward(batch, trainable: trainable, lossScale: lossScale, gradient: gradient)
+    }
 }

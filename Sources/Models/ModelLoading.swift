@@ -11,25 +11,16 @@ extension Decoder {
     public static func load(_ files: ModelFiles, team: WorkerTeam) throws(CheckpointError) -> Decoder {
         switch files {
         case .huggingFace(let directory):
-            let type = try directory.config.text("model_type")
-            guard let architecture = Architectures.named(modelType: type) else {
-                throw unknown(type, directory.config.path, "model_type", Architectures.all.map { $0.modelType })
-            }
+            let architecture = try self.architecture(of: directory)
             return try Decoder(
-                architecture: type, configuration: try architecture.configuration(directory.config), team: team
+                architecture: architecture.modelType, configuration: try architecture.configuration(directory.config),
+                team: team
             ) { (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
                 try directory.tensor(name, shape: shape)
             }
         case .gguf(let file):
-            guard let name = file.metadata["general.architecture"]?.text else {
-                throw CheckpointError(
-                    file: file.path, item: "general.architecture", found: "missing", expected: "a model's architecture",
-                    hint: "this GGUF file holds no model")
-            }
-            guard let architecture = Architectures.named(gguf: name) else {
-                throw unknown(name, file.path, "general.architecture", Architectures.all.map { $0.ggufName })
-            }
-            let configuration = try architecture.configuration(GGUFMetadata(file: file, architecture: name))
+            let architecture = try self.architecture(of: file)
+            let configuration = try configuration(of: file, architecture)
             return try Decoder(architecture: architecture.modelType, configuration: configuration, team: team) {
                 (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
                 let source = ggufTensor(name)
@@ -39,6 +30,42 @@ extension Decoder {
                     rowOf: permuted ? { ggufRowToHuggingFace($0, headDim: configuration.headDim) } : nil)
             }
         }
+    }
+
+    /// The sizes alone; reads no weights.
+    public static func configuration(of files: ModelFiles) throws(CheckpointError) -> DecoderConfiguration {
+        switch files {
+        case .huggingFace(let directory): try architecture(of: directory).configuration(directory.config)
+        case .gguf(let file): try configuration(of: file, try architecture(of: file))
+        }
+    }
+
+    private static func configuration(
+        of file: GGUFFile, _ architecture: any Architecture.Type
+    ) throws(CheckpointError) -> DecoderConfiguration {
+        try architecture.configuration(GGUFMetadata(file: file, architecture: architecture.ggufName))
+    }
+
+    private static func architecture(
+        of directory: HuggingFaceDirectory
+    ) throws(CheckpointError) -> any Architecture.Type {
+        let type = try directory.config.text("model_type")
+        guard let architecture = Architectures.named(modelType: type) else {
+            throw unknown(type, directory.config.path, "model_type", Architectures.all.map { $0.modelType })
+        }
+        return architecture
+    }
+
+    private static func architecture(of file: GGUFFile) throws(CheckpointError) -> any Architecture.Type {
+        guard let name = file.metadata["general.architecture"]?.text else {
+            throw CheckpointError(
+                file: file.path, item: "general.architecture", found: "missing", expected: "a model's architecture",
+                hint: "this GGUF file holds no model")
+        }
+        guard let architecture = Architectures.named(gguf: name) else {
+            throw unknown(name, file.path, "general.architecture", Architectures.all.map { $0.ggufName })
+        }
+        return architecture
     }
 
     private static func unknown(_ name: String, _ file: String, _ item: String, _ known: [String]) -> CheckpointError {

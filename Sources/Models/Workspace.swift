@@ -129,6 +129,19 @@ final class Workspace {
         }
     }
 
+    /// Floats that `reserve` would take, for plans.
+    func floats(tokens: Int, keptLayers: Int, targets: Int, longestRow: Int, gathered: Int) -> Int {
+        let before = capacity
+        defer { capacity = before }
+        capacity = (tokens, keptLayers + 1, targets, longestRow, gathered, 0)
+        var measured = 0
+        plan { count in
+            measured += (count + 15) / 16 * 16
+            return storage.pointer
+        }
+        return measured
+    }
+
     private func plan(_ take: (Int) -> UnsafeMutablePointer<Float>) {
         let c = configuration
         let (T, C, F) = (capacity.tokens, c.hiddenSize, c.intermediateSize)

@@ -5,6 +5,8 @@ import Models
 
 /// The gradient of a whole global batch, summed over its micro-batches and over the ranks in the order of one tree.
 ///
+/// Gradients are on their way to the other ranks while the last micro-batch's backward pass goes on, last layer first.
+///
 /// Holds the packed gradient and ⌈log₂ n⌉ partial sums of its size, where n is this rank's number of micro-batches.
 final class BatchGradient {
     struct Outcome {
@@ -12,7 +14,7 @@ final class BatchGradient {
         let loss: Double
         /// This rank's own micro-batches.
         let computeSeconds: Double
-        /// Exchanging losses and gradients, waiting for slower ranks included.
+        /// Exchanging losses and gradients after that, waiting for slower ranks included.
         let exchangeSeconds: Double
         /// Whether a rank has been asked to stop; the same on every rank.
         let stop: StopRequest?
@@ -25,16 +27,21 @@ final class BatchGradient {
     private let storage: TensorStorage
     private let accumulator: LeafAccumulator
     private var leafLosses: [Double] = []
+    private let readiness: BucketReadiness
 
-    /// - Parameter maxMicroBatches: the most that `compute` will be given, over all ranks.
+    /// - Parameters:
+    ///   - maxMicroBatches: the most that `compute` will be given, over all ranks.
+    ///   - bucketValues: see `SliceLayout`.
     init(
         model: any LanguageModel, trainable: TrainableRows, communicator: any Communicator, options: ExchangeOptions,
-        maxMicroBatches: Int
+        maxMicroBatches: Int, bucketValues: Int? = nil
     ) {
         self.model = model
         self.trainable = trainable
         self.communicator = communicator
-        exchange = RowExchange(communicator: communicator, count: trainable.count, options: options)
+        exchange = RowExchange(
+            communicator: communicator, count: trainable.count, options: options, bucketValues: bucketValues)
+        readiness = BucketReadiness(exchange.slices, trainable: trainable, model: model)
         storage = TensorStorage(count: trainable.count)
         let size = communicator.size
         accumulator = LeafAccumulator(count: trainable.count, maxLeaves: (maxMicroBatches + size - 1) / size)
@@ -43,9 +50,6 @@ final class BatchGradient {
     /// `[trainable.count]`; the values in `exchange.owned` are of meaning after `compute`.
     var gradient: UnsafeMutableBufferPointer<Float> { storage.buffer }
 
-    /// The part of `gradient` that this rank owns.
-    var owned: UnsafeMutableBufferPointer<Float> { .init(rebasing: gradient[exchange.owned]) }
-
     /// Collective. Overwrites `gradient`.
     /// - Parameter header: travels with the losses.
     func compute(_ step: TrainingStep, header: StepHeader = StepHeader()) throws(CollectiveError) -> Outcome {
@@ -53,18 +57,44 @@ final class BatchGradient {
         let leaves = LeafTree(count: step.microBatchCount, size: communicator.size).leaves(of: communicator.rank)
         let lossScale = Float(1 / Double(step.targetTokens))
         leafLosses.removeAll(keepingCapacity: true)
-        accumulator.sum(leaves: leaves, into: gradient) { leaf, into in
-            leafLosses.append(
-                model.forwardBackward(
-                    step.microBatch(leaf), trainable: trainable, lossScale: lossScale, gradient: into))
+        let isAlone = communicator.size == 1
+        if !isAlone {
+            exchange.startReduce(gradient, leafCount: step.microBatchCount, order: readiness.order)
         }
+        accumulate(leaves, of: step, lossScale: lossScale)
         let computed = ContinuousClock.now
+        if !isAlone { try exchange.finishReduce() }
         let (lossSum, stop) = try sumOfLosses(header)
         let loss = lossSum / Double(step.targetTokens)
-        try exchange.reduce(gradient, leafCount: step.microBatchCount)
         return Outcome(
             loss: loss, computeSeconds: (computed - start).inSeconds,
             exchangeSeconds: (ContinuousClock.now - computed).inSeconds, stop: stop)
+    }
+
+    /// Sums the gradients of this rank's micro-batches and releases them to the exchange, bucket by bucket.
+    private func accumulate(_ leaves: Range<Int>, of step: TrainingStep, lossScale: Float) {
+        var released = 0
+        func release(downTo layer: Int) {
+            while released < readiness.order.count {
+                let bucket = readiness.order[released]
+                guard readiness.layers[bucket] >= layer else { return }
+                if !leaves.isEmpty { accumulator.addLast(exchange.slices.bucket(bucket), into: gradient) }
+                exchange.gradientIsReady(bucket: bucket)
+                released += 1
+            }
+        }
+        if let last = leaves.last {
+            let place = accumulator.sumAllButLast(leaves: leaves, into: gradient) { leaf, into in
+                leafLosses.append(
+                    model.forwardBackward(
+                        step.microBatch(leaf), trainable: trainable, lossScale: lossScale, gradient: into))
+            }
+            leafLosses.append(
+                model.forwardBackward(
+                    step.microBatch(last), trainable: trainable, lossScale: lossScale, gradient: place,
+                    onLayerGradient: release(downTo:)))
+        }
+        release(downTo: BucketReadiness.afterAllLayers)
     }
 
     /// All leaves' losses in leaf order: ranks hold ascending ranges of leaves.

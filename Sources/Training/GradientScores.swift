@@ -4,7 +4,7 @@ import Models
 
 /// Sums |w · g| of every trained row over batches: the first-order estimate of how much the loss depends on the row.
 ///
-/// A rank only sees the gradient of the slice it owns. Rows are therefore cut where slices can be cut, at multiples of
+/// A rank only sees the gradient of the values it owns. Rows are therefore cut where slices can be cut, at multiples of
 /// `SliceLayout.blockValues`, each piece is summed by its owner, and the pieces of a row are added in order at the end:
 /// the scores have the same bits for every number of ranks that gives the gradient the same bits.
 struct GradientScores {
@@ -23,23 +23,25 @@ struct GradientScores {
     private let parameters: [Parameter]
 
     /// - Parameters:
-    ///   - owned: the packed values whose gradient this rank has: its slice of `SliceLayout`.
-    init(_ trainable: TrainableRows, parameters: [Parameter], owned: Range<Int>) {
+    ///   - owned: the packed values whose gradient this rank has, ascending: those of `SliceLayout.owned(by:)`.
+    init(_ trainable: TrainableRows, parameters: [Parameter], owned: [Range<Int>]) {
         var pieces: [Piece] = []
         var row = 0
+        var next = owned.startIndex
         for entry in trainable.entries {
             let base = parameters[entry.parameter].tensor.pointer
             for index in 0..<entry.rowCount {
                 let start = entry.offset + index * entry.columns
+                let end = start + entry.columns
                 let weights = base + Int(entry.rows?[index] ?? Int32(index)) * entry.columns
-                var position = max(start, owned.lowerBound)
-                let end = min(start + entry.columns, owned.upperBound)
-                while position < end {
-                    let block = position / SliceLayout.blockValues
-                    let next = min((block + 1) * SliceLayout.blockValues, end)
-                    pieces.append(
-                        Piece(row: row, start: position, count: next - position, weights: weights + (position - start)))
-                    position = next
+                while next < owned.endIndex, owned[next].upperBound <= start { next += 1 }
+                for range in owned[next...].prefix(while: { $0.lowerBound < end }) {
+                    Self.forEachBlock(of: range.clamped(to: start..<end)) { part in
+                        pieces.append(
+                            Piece(
+                                row: row, start: part.lowerBound, count: part.count,
+                                weights: weights + (part.lowerBound - start)))
+                    }
                 }
                 row += 1
             }
@@ -48,6 +50,15 @@ struct GradientScores {
         self.pieces = pieces
         self.parameters = parameters
         sums = .init(repeating: 0, count: pieces.count)
+    }
+
+    private static func forEachBlock(of range: Range<Int>, _ body: (Range<Int>) -> Void) {
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let next = min((position / SliceLayout.blockValues + 1) * SliceLayout.blockValues, range.upperBound)
+            body(position..<next)
+            position = next
+        }
     }
 
     /// Adds one batch's gradient, `[trainable.count]`, of which the owned values are read.
@@ -66,19 +77,15 @@ struct GradientScores {
 
     /// Collective: the score of every row, in packed order, on every rank.
     func gather(over communicator: any Communicator) -> [Double] {
-        let own = zip(pieces, sums).flatMap { piece, sum in [Double(piece.row), sum] }
-        var scores = [Double](repeating: 0, count: rowCount)
-        // Ranks own ascending slices, so a row's pieces come in order.
+        let own = zip(pieces, sums).flatMap { piece, sum in [Double(piece.start), Double(piece.row), sum] }
+        var values: [Double] = []
         for bytes in communicator.allGather(own.withUnsafeBytes { Array($0) }) {
-            var row: Int?
-            bytes.forEachDouble { value in
-                if let known = row {
-                    scores[known] += value
-                    row = nil
-                } else {
-                    row = Int(value)
-                }
-            }
+            bytes.forEachDouble { values.append($0) }
+        }
+        // A row's pieces are added in their order, wherever they were summed.
+        var scores = [Double](repeating: 0, count: rowCount)
+        for first in stride(from: 0, to: values.count, by: 3).sorted(by: { values[$0] < values[$1] }) {
+            scores[Int(values[first + 1])] += values[first + 2]
         }
         return scores
     }

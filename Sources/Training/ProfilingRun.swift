@@ -63,13 +63,14 @@ public struct ProfilingRun {
         self.method = method
         self.steps = steps ?? method.defaultSteps
         self.seed = seed
-        self.exchange = exchange
+        // Scores are the same for every number of ranks.
+        self.exchange = exchange.lossless
         self.model = model
         self.baseHash = baseHash
         self.communicator = communicator
         self.team = team
         var fineTuning = TrainingConfiguration(method: .full, learningRate: learningRate)
-        fineTuning.exchange = exchange
+        fineTuning.exchange = exchange.lossless
         fineTuning.maxSteps = self.steps
         self.fineTuning = fineTuning
         guard method == .random || self.steps >= 1 else {
@@ -110,7 +111,7 @@ public struct ProfilingRun {
             model: model, trainable: trainable, communicator: communicator, options: exchange,
             maxMicroBatches: data.maxMicroBatches)
         var scores = GradientScores(
-            trainable, parameters: model.parameters, owned: batch.exchange.slices.range(of: communicator.rank))
+            trainable, parameters: model.parameters, owned: batch.exchange.slices.owned(by: communicator.rank))
         for step in 0..<steps {
             let start = ContinuousClock.now
             let plan = data.step(step)

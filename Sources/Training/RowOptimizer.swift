@@ -1,55 +1,63 @@
 import Kernels
 import Models
 
-/// AdamW on this rank's slice of the packed rows: holds the moments of that slice and nothing else.
+/// AdamW on the packed values that this rank owns: holds their moments and nothing else.
 ///
 /// Decoupled weight decay, betas 0.9 and 0.999, epsilon 1e-8, as `torch.optim.AdamW` (Loshchilov & Hutter 2019).
 public final class RowOptimizer {
-    /// The packed values it updates.
-    public let owned: Range<Int>
+    /// The packed values it updates, ascending.
+    public let owned: [Range<Int>]
     public let weightDecay: Double
     /// Updates made so far.
     public internal(set) var updates = 0
 
     private let access: PackedRowAccess
     private let team: WorkerTeam
-    /// `[owned.count]` each, zero at first.
+    /// One float per owned value each, in their order; zero at first.
     let firstMoment: TensorStorage
     let secondMoment: TensorStorage
 
     /// Values per tile. Any cut gives the same bits.
     private static let tile = 16_384
 
-    public init(access: PackedRowAccess, owned: Range<Int>, weightDecay: Double, team: WorkerTeam) {
+    public init(access: PackedRowAccess, owned: [Range<Int>], weightDecay: Double, team: WorkerTeam) {
         self.access = access
         self.owned = owned
         self.weightDecay = weightDecay
         self.team = team
-        firstMoment = TensorStorage(count: owned.count)
-        secondMoment = TensorStorage(count: owned.count)
+        let count = owned.reduce(0) { $0 + $1.count }
+        firstMoment = TensorStorage(count: count)
+        secondMoment = TensorStorage(count: count)
     }
 
     /// Turns the gradient of the owned values into their new weights, in place. The model is not changed: the exchange
     /// still needs the present weights.
     /// - Parameters:
-    ///   - gradient: `[owned.count]`.
+    ///   - gradient: in packed order, `[access.count]`; only owned values are read and changed.
     ///   - gradientScale: what the gradient is multiplied with first.
     public func update(
         _ gradient: UnsafeMutableBufferPointer<Float>, learningRate: Double, gradientScale: Float = 1
     ) {
-        precondition(gradient.count == owned.count, "RowOptimizer: \(gradient.count) values, not \(owned.count)")
+        precondition(gradient.count == access.count, "RowOptimizer: \(gradient.count) values, not \(access.count)")
         updates += 1
         guard let base = gradient.baseAddress else { return }
         let step = AdamWStep(
             update: updates, learningRate: learningRate, weightDecay: weightDecay, gradientScale: gradientScale)
-        let (first, second, start) = (firstMoment.pointer, secondMoment.pointer, owned.lowerBound)
-        team.forEachBlock(of: owned.count, block: Self.tile) { block, _ in
-            access.forEachRun(in: start + block.lowerBound..<start + block.upperBound) { part, weights in
-                let offset = part.lowerBound - start
-                adamW(
-                    weights: weights, gradient: base + offset, firstMoment: first + offset,
-                    secondMoment: second + offset, count: part.count, step: step)
+        var (first, second) = (firstMoment.pointer, secondMoment.pointer)
+        for range in owned {
+            // Neither range nor pointers change while the team works.
+            nonisolated(unsafe) let (moment1, moment2) = (first, second)
+            team.forEachBlock(of: range.count, block: Self.tile) { block, _ in
+                let values = range.lowerBound + block.lowerBound..<range.lowerBound + block.upperBound
+                access.forEachRun(in: values) { part, weights in
+                    let offset = part.lowerBound - range.lowerBound
+                    adamW(
+                        weights: weights, gradient: base + part.lowerBound, firstMoment: moment1 + offset,
+                        secondMoment: moment2 + offset, count: part.count, step: step)
+                }
             }
+            first += range.count
+            second += range.count
         }
     }
 }

@@ -59,7 +59,8 @@ public final class RunFolder {
         self.path = path
         isOld = true
         created = []
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] where name.contains(".writing-") {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] where name.contains(".writing-")
+        {
             try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
         }
     }

@@ -36,7 +36,10 @@ final class StateTransfer {
     /// Which rank owns what, as a number: equal for equal layouts.
     var layout: String {
         let words = owned.enumerated().flatMap { rank, ranges in
-            [UInt32(rank)] + ranges.flatMap { [UInt32(truncatingIfNeeded: $0.lowerBound), UInt32(truncatingIfNeeded: $0.upperBound)] }
+            [UInt32(rank)]
+                + ranges.flatMap {
+                    [UInt32(truncatingIfNeeded: $0.lowerBound), UInt32(truncatingIfNeeded: $0.upperBound)]
+                }
         }
         return String(words.withUnsafeBufferPointer { neft_words_checksum($0.baseAddress!, $0.count) }, radix: 16)
     }
@@ -74,7 +77,8 @@ final class StateTransfer {
         let values = isRoot ? piece : TensorStorage(count: min(count, Self.pieceValues))
         for range in pieces {
             if isRoot { fill(range, values.pointer) }
-            communicator.broadcast(UnsafeMutableRawBufferPointer(start: values.pointer, count: range.count * 4), root: 0)
+            communicator.broadcast(
+                UnsafeMutableRawBufferPointer(start: values.pointer, count: range.count * 4), root: 0)
             use(range, values.pointer)
         }
     }
@@ -87,12 +91,20 @@ final class StateTransfer {
         if rank == 0 {
             for part in own {
                 let (here, there) = (tensor.buffer.values.baseAddress! + part.place, piece.pointer + part.start)
-                if toRoot { there.update(from: here, count: part.count) } else { here.update(from: there, count: part.count) }
+                if toRoot {
+                    there.update(from: here, count: part.count)
+                } else {
+                    here.update(from: there, count: part.count)
+                }
             }
             for peer in 1..<max(communicator.size, 1) {
                 for part in parts(of: peer, tensor, range, toRoot: toRoot) {
                     let bytes = UnsafeMutableRawBufferPointer(start: piece.pointer + part.start, count: part.count * 4)
-                    if toRoot { receives.append((peer, bytes)) } else { sends.append((peer, UnsafeRawBufferPointer(bytes))) }
+                    if toRoot {
+                        receives.append((peer, bytes))
+                    } else {
+                        sends.append((peer, UnsafeRawBufferPointer(bytes)))
+                    }
                 }
             }
         } else {

@@ -6,19 +6,23 @@ extension Trainer {
     /// Updates the optimizer has made.
     var updates: Int { optimizer.updates }
 
-    /// Everything besides the weights that the next step depends on. A wire that rounds adds what it has taken away.
+    /// Everything besides the weights that the next step depends on.
     var stateBuffers: [StateBuffer] {
-        [
+        var buffers = [
             StateBuffer(name: "firstMoment", holder: .owners, values: optimizer.firstMoment.buffer),
             StateBuffer(name: "secondMoment", holder: .owners, values: optimizer.secondMoment.buffer),
         ]
+        // Of a wire that rounds.
+        let residual = batch.exchange.residual
+        if !residual.isEmpty { buffers.append(StateBuffer(name: "residual", holder: .everyRank, values: residual)) }
+        return buffers
     }
 
     var stateTensors: [StateTensor] { StateTensor.all(of: stateBuffers, ranks: communicator.size) }
 
     /// Collective.
     func stateTransfer() -> StateTransfer {
-        StateTransfer(count: trainable.count, owned: [optimizer.owned], communicator: communicator)
+        StateTransfer(count: trainable.count, owned: optimizer.owned, communicator: communicator)
     }
 
     /// Goes on from a checkpoint, which may have been saved by another number of ranks. Collective; before the first
@@ -104,7 +108,8 @@ private struct CheckpointSource {
             case (.owners, _):
                 guard tensors[tensor.name] != nil else {
                     throw CheckpointError(
-                        file: moments.path, item: tensor.name, found: "no such tensor", expected: "the optimizer's state",
+                        file: moments.path, item: tensor.name, found: "no such tensor",
+                        expected: "the optimizer's state",
                         hint: "the checkpoint was not written by this version of neft")
                 }
                 names.append(tensor.name)

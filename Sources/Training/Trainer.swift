@@ -59,6 +59,11 @@ public final class Trainer {
             access: access, owned: batch.exchange.owned, weightDecay: configuration.weightDecay, team: team)
     }
 
+    /// Whether gradients and weights are compressed on their way between ranks.
+    public var codecs: (gradients: CodecChoice, weights: CodecChoice) {
+        (batch.exchange.gradientCodec, batch.exchange.weightCodec)
+    }
+
     /// Trains to the end, or until a rank is asked to stop: then all ranks stop after the same step. Collective.
     ///
     /// - Parameters:
@@ -131,10 +136,10 @@ public final class Trainer {
         if isSkipped {
             if summary.skippedSteps >= configuration.maxBadSteps { throw notFinite(loss: outcome.loss, norm: norm) }
         } else {
-            optimizer.update(batch.owned, learningRate: rate, gradientScale: clipScale(norm: norm))
+            optimizer.update(batch.gradient, learningRate: rate, gradientScale: clipScale(norm: norm))
             let updated = ContinuousClock.now
             try batch.exchange.share(
-                UnsafeBufferPointer(batch.owned), read: { access.gather($0, into: $1) },
+                batch.gradient, read: { access.gather($0, into: $1) },
                 write: { access.scatter($1, to: $0) })
             exchangeSeconds += (ContinuousClock.now - updated).inSeconds
         }
@@ -143,7 +148,8 @@ public final class Trainer {
             step: step + 1, totalSteps: totalSteps, epoch: step / data.stepsPerEpoch + 1, loss: outcome.loss,
             learningRate: rate, gradientNorm: norm, isSkipped: isSkipped, tokens: plan.tokens,
             targetTokens: plan.targetTokens, stepSeconds: (ContinuousClock.now - start).inSeconds,
-            computeSeconds: outcome.computeSeconds, exchangeSeconds: exchangeSeconds, wireBytes: statistics.wireBytes,
+            computeSeconds: outcome.computeSeconds, exchangeSeconds: exchangeSeconds,
+            exchangeBusySeconds: statistics.busySeconds, wireBytes: statistics.wireBytes,
             rawBytes: statistics.rawBytes)
         step += 1
         summary.add(progress)

@@ -63,7 +63,7 @@ public struct TrainingConfiguration: Equatable, Sendable {
         trainingOptions + [
             ("--max-bad-steps", "\(maxBadSteps)"), ("replica check interval", "\(replicaCheckInterval)"),
             ("--exchange", exchange.mode.rawValue), ("--wire", exchange.wire.rawValue),
-            ("--codec", exchange.codec.rawValue),
+            ("--codec", exchange.codec.rawValue), ("--hierarchy", exchange.hierarchy.rawValue),
         ]
     }
 

@@ -18,8 +18,10 @@ public struct TrainingProgress: Sendable, Equatable {
     public var stepSeconds: Double
     /// Forward and backward passes.
     public var computeSeconds: Double
-    /// Exchanging losses, gradients and weights, waiting for the other ranks included.
+    /// Exchanging losses, gradients and weights while nothing is computed, waiting for the other ranks included.
     public var exchangeSeconds: Double
+    /// What the exchange took, that part included that is hidden behind the backward pass.
+    public var exchangeBusySeconds: Double
     /// Bytes this rank sent, and how many they would have been as plain floats.
     public var wireBytes: Int
     public var rawBytes: Int

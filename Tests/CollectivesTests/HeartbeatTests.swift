@@ -81,7 +81,8 @@ import Testing
 
 @Suite struct HeartbeatNetworkTests {
     private func host(_ place: String, _ interfaces: (String, UInt32)...) -> HeartbeatNetwork {
-        HeartbeatNetwork(place: place, interfaces: interfaces.map { .init(name: $0.0, address: $0.1, mask: 0xFFFF_FF00) })
+        HeartbeatNetwork(
+            place: place, interfaces: interfaces.map { .init(name: $0.0, address: $0.1, mask: 0xFFFF_FF00) })
     }
 
     @Test func onOneHostNothingLeavesIt() {
@@ -100,7 +101,8 @@ import Testing
         ]
         #expect(HeartbeatNetwork.address(of: ranks) == 0x0A4D_0001)
         // Behind a router: rank 0's first.
-        #expect(HeartbeatNetwork.address(of: [host("a", ("e", 0x0A01_0001)), host("b", ("e", 0x0A02_0001))]) == 0x0A01_0001)
+        #expect(
+            HeartbeatNetwork.address(of: [host("a", ("e", 0x0A01_0001)), host("b", ("e", 0x0A02_0001))]) == 0x0A01_0001)
     }
 
     @Test func readsWhatItSays() {

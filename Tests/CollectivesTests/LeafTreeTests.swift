@@ -92,6 +92,28 @@ import Testing
         }
     }
 
+    /// A last leaf that comes in pieces changes no bits.
+    @Test func theLastLeafMayComeInPieces() {
+        let accumulator = LeafAccumulator(count: 41, maxLeaves: 33)
+        for count in Self.leafCounts {
+            for leaves in [0..<count, 3..<3 + count] {
+                var result = [Float](repeating: .nan, count: 41)
+                result.withUnsafeMutableBufferPointer { result in
+                    let last = accumulator.sumAllButLast(leaves: leaves, into: result) { index, into in
+                        _ = into.update(from: leaf(index))
+                    }
+                    for range in [20..<41, 0..<7, 7..<20] {
+                        let values = leaf(leaves.upperBound - 1)
+                        for index in range { last[index] = values[index] }
+                        accumulator.addLast(range, into: result)
+                    }
+                }
+                let expected = naiveSum(leaves.map(leaf))
+                #expect(result.map(\.bitPattern) == expected?.map(\.bitPattern), "\(leaves)")
+            }
+        }
+    }
+
     @Test func buffersGrowWithTheLogarithmOfTheLeaves() {
         for (leaves, expected) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (8, 3), (9, 4), (32, 5), (33, 6)] {
             #expect(LeafAccumulator(count: 1, maxLeaves: leaves).levels == expected)

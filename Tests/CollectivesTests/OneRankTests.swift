@@ -9,13 +9,13 @@ import Testing
         let count = 10_000
         let options = ExchangeOptions(mode: mode, wire: wire)
         let exchange = RowExchange(communicator: LocalCommunicator(), count: count, options: options)
-        #expect(exchange.owned == 0..<count)
+        #expect(exchange.owned == [0..<count])
         let gradient = Sample.gaussian.words(count).map(Float.init(bitPattern:))
         var reduced = gradient
         var weights = [Float](repeating: 0, count: count)
         try reduced.withUnsafeMutableBufferPointer { try exchange.reduce($0, leafCount: 5) }
         #expect(reduced == gradient)
-        try reduced.withUnsafeBufferPointer { values in
+        try reduced.withUnsafeMutableBufferPointer { values in
             try exchange.share(
                 values, read: { _, _ in Issue.record("nothing is coded") },
                 write: { range, values in for index in range { weights[index] = values[index - range.lowerBound] } })

@@ -42,6 +42,29 @@ import Testing
         }
     }
 
+    @Test(arguments: Sample.allCases, [0, 1, 4_097, 65_536])
+    func wordsOfSixteenBits(sample: Sample, count: Int) throws {
+        let words = sample.words(count).map { $0 >> 16 }
+        for content in [FrameHeader.Content.gradient16, .delta16] {
+            let frame = encoded(words, content)
+            #expect(try decoded(frame, count: count, content) == words)
+            #expect(frame.count <= FrameHeader.byteCount + 2 * count)
+            for other in [FrameHeader.Content.gradient, .delta] where count > 0 {
+                #expect(throws: CollectiveError.self) { try decoded(frame, count: count, other) }
+            }
+        }
+    }
+
+    @Test func planesCanBeStored() throws {
+        let words = Sample.gaussian.words(5_000)
+        var output = [UInt8](repeating: 0, count: PlaneCodec.frameBound(words.count))
+        let size = output.withUnsafeMutableBytes {
+            codec.encode(words, count: words.count, content: .gradient, compresses: false, to: $0.baseAddress!)
+        }
+        #expect(size == FrameHeader.byteCount + 4 * words.count)
+        #expect(try decoded(Array(output[..<size]), count: words.count) == words)
+    }
+
     @Test func longBuffersAreSeveralFrames() throws {
         let words = Sample.gaussian.words(100_000)
         var result: [UInt32] = []

@@ -75,4 +75,74 @@ import Testing
         }
         #expect(histogram == expected)
     }
+
+    /// Round to nearest, ties to even, by definition: of the two neighbours the nearer one.
+    func nearestBf16(_ value: Float) -> UInt32 {
+        let lower = value.bitPattern >> 16
+        let (down, up) = (Float(bitPattern: lower << 16), Float(bitPattern: (lower + 1) << 16))
+        // Halfway to what lies beyond the largest number is infinity.
+        let next = up.isFinite ? Double(up) : Double(sign: up.sign, exponent: 128, significand: 1)
+        let (below, above) = (abs(Double(value) - Double(down)), abs(next - Double(value)))
+        return below < above || (below == above && lower % 2 == 0) ? lower : lower + 1
+    }
+
+    @Test func bf16IsTheNearest() {
+        var values = (Sample.random.words(5_000) + Sample.special.words(64)).map(Float.init(bitPattern:))
+        // Ties.
+        values += Sample.random.words(1_000).map { Float(bitPattern: $0 & 0xFFFF_0000 | 0x8000) }
+        var words = [UInt32](repeating: 9, count: values.count)
+        neft_bf16_round(values, &words, values.count)
+        var floats = [Float](repeating: 0, count: values.count)
+        neft_bf16_widen(words, &floats, values.count)
+        for (index, value) in values.enumerated() {
+            if value.isNaN {
+                #expect(floats[index].isNaN && words[index] <= 0xFFFF)
+            } else {
+                #expect(words[index] == (value.isInfinite ? value.bitPattern >> 16 : nearestBf16(value)), "\(value)")
+            }
+        }
+    }
+
+    @Test func feedbackKeepsWhatRoundingTakes() {
+        let values =
+            Sample.gaussian.words(4_001).map(Float.init(bitPattern:)) + [.nan, .infinity, .greatestFiniteMagnitude]
+        let before = Sample.gaussian.words(4_004).map { Float(bitPattern: $0) * 1e-3 }
+        var residual = before
+        var words = [UInt32](repeating: 0, count: values.count)
+        neft_bf16_round_with_feedback(values, &residual, &words, values.count)
+        for index in values.indices {
+            let sum = values[index] + before[index]
+            let sent = Float(bitPattern: words[index] << 16)
+            #expect(residual[index] == (sent.isFinite ? sum - sent : 0))
+        }
+        #expect(Float(bitPattern: words[4_001] << 16).isNaN && Float(bitPattern: words[4_002] << 16) == .infinity)
+    }
+
+    @Test func deltasOfSixteenBitsAreExact() {
+        let (base, next) = (Sample.random.words(2_001).map { $0 >> 16 }, Sample.special.words(2_001).map { $0 >> 16 })
+        var delta = [UInt32](repeating: 0, count: base.count)
+        neft_delta16_encode(next, base, &delta, base.count)
+        for index in base.indices {
+            let difference = Int16(bitPattern: UInt16(next[index]) &- UInt16(base[index]))
+            #expect(delta[index] == UInt32(UInt16(bitPattern: difference &<< 1 ^ difference >> 15)))
+        }
+        neft_delta16_decode(delta, base, &delta, base.count)
+        #expect(delta == next)
+    }
+
+    @Test(arguments: [0, 1, 31, 33, 1_000], [false, true])
+    func planesOfSixteenBits(count: Int, rotate: Bool) {
+        let words = Sample.random.words(count).map { $0 >> 16 }
+        var (p0, p1) = ([UInt8](repeating: 0, count: count + 1), [UInt8](repeating: 0, count: count + 1))
+        neft_planes16_split(words, count, rotate ? 1 : 0, &p0, &p1)
+        for (index, word) in words.enumerated() {
+            let word = UInt16(word)
+            let rotated = rotate ? word << 1 | word >> 15 : word
+            #expect(p0[index] == UInt8(truncatingIfNeeded: rotated) && p1[index] == UInt8(rotated >> 8))
+        }
+        #expect(p0[count] == 0 && p1[count] == 0, "nothing is written past the end")
+        var merged = [UInt32](repeating: 7, count: count)
+        neft_planes16_merge(&merged, count, rotate ? 1 : 0, p0, p1)
+        #expect(merged == words)
+    }
 }

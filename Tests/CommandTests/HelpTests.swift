@@ -7,7 +7,10 @@ import Testing
 
 struct HelpTests {
     /// What every subcommand is expected to be called.
-    static let commands = ["preview", "profile", "select", "train", "evaluate", "generate", "bench step"]
+    static let commands = [
+        "preview", "profile", "select", "train", "evaluate", "generate", "bench step", "bench record", "bench exchange",
+        "plan", "doctor",
+    ]
 
     @Test(arguments: commands)
     func helpReadsWell(command: String) async throws {

@@ -50,7 +50,10 @@ struct ResumeTests {
             #expect(outcome.exitCode == 75, "\(outcome)")
             #expect(outcome.stdout.isEmpty, "\(outcome)")
             let lines = outcome.stderr.split(separator: "\n").filter { $0.hasPrefix("neft: stopped") }
-            #expect(lines.count == 1 && lines[0].hasPrefix("neft: stopped by \(name) to rank \((ranks[part] ?? 1) - 1) after step "), "\(outcome)")
+            #expect(
+                lines.count == 1
+                    && lines[0].hasPrefix("neft: stopped by \(name) to rank \((ranks[part] ?? 1) - 1) after step "),
+                "\(outcome)")
             #expect(!sandbox.exists("RUN/final"))
         }
         let last = try await sandbox.neft(train + ["-o", "RUN"] + Self.auto, ranks: ranks[2])
@@ -72,7 +75,8 @@ struct ResumeTests {
             kill(process, ranks == nil ? SIGINT : SIGUSR1)
         }
         #expect(outcome.exitCode == 75, "\(outcome)")
-        #expect(outcome.stderr.contains("neft: stopped by \(ranks == nil ? "SIGINT" : "SIGUSR1") to rank 0"), "\(outcome)")
+        #expect(
+            outcome.stderr.contains("neft: stopped by \(ranks == nil ? "SIGINT" : "SIGUSR1") to rank 0"), "\(outcome)")
     }
 
     /// A run that is stopped while it still scores neurons has nothing to save, and leaves nothing.
@@ -106,7 +110,8 @@ struct ResumeTests {
         #expect(again.exitCode == 0, "\(again)")
         #expect(try log(sandbox, "whole") == before)
         #expect(try sandbox.read("other/final/model.safetensors") == sandbox.read("whole/final/model.safetensors"))
-        #expect(sandbox.content.filter { $0.hasPrefix("whole/checkpoint-") && !$0.dropFirst(6).contains("/") }.count == 2)
+        #expect(
+            sandbox.content.filter { $0.hasPrefix("whole/checkpoint-") && !$0.dropFirst(6).contains("/") }.count == 2)
     }
 
     /// The newest checkpoint is damaged: the one before is taken, and the result is the same.
@@ -123,7 +128,9 @@ struct ResumeTests {
             atPath: sandbox.path("RUN/checkpoint-000005.writing-1"), withIntermediateDirectories: false)
         let outcome = try await sandbox.neft(saving + Self.auto, ranks: 2)
         #expect(outcome.exitCode == 0, "\(outcome)")
-        #expect(outcome.stderr.contains("warning: RUN/checkpoint-000004: left aside: moments.safetensors has "), "\(outcome)")
+        #expect(
+            outcome.stderr.contains("warning: RUN/checkpoint-000004: left aside: moments.safetensors has "),
+            "\(outcome)")
         #expect(outcome.stderr.contains("going on after step 2 from RUN/checkpoint-000002"), "\(outcome)")
         #expect(try sandbox.read("RUN/final/adapter.safetensors") == result)
         #expect(!sandbox.content.contains { $0.contains(".writing") })
@@ -139,7 +146,8 @@ struct ResumeTests {
         let first = try await sandbox.neft(train + ["-o", "RUN"] + Self.auto)
         #expect(first.exitCode == 0, "\(first)")
         let refused = try await sandbox.neft(train + ["-o", "RUN"] + Self.auto)
-        #expect(refused.exitCode == 2 && refused.stderr.contains("RUN: a finished run without checkpoints"), "\(refused)")
+        #expect(
+            refused.exitCode == 2 && refused.stderr.contains("RUN: a finished run without checkpoints"), "\(refused)")
         let result = try sandbox.read("RUN/final/adapter.safetensors")
         try FileManager.default.removeItem(atPath: sandbox.path("RUN/final"))
         let again = try await sandbox.neft(train + ["-o", "RUN", "--save-every", "4"] + Self.auto)
@@ -157,7 +165,10 @@ struct ResumeTests {
         let (sandbox, train) = try Self.makeSandbox()
         #expect(try await sandbox.neft(train + ["-o", "RUN", "--save-every", "4"]).exitCode == 0)
         try sandbox.makeModel("other", seed: 2)
-        try sandbox.write("more.jsonl", String(decoding: try sandbox.read("train.jsonl"), as: UTF8.self) + "{\"prompt\": \"a\", \"completion\": \"b\"}\n")
+        try sandbox.write(
+            "more.jsonl",
+            String(decoding: try sandbox.read("train.jsonl"), as: UTF8.self)
+                + "{\"prompt\": \"a\", \"completion\": \"b\"}\n")
         let before = sandbox.content
         for (change, says) in [
             (["--learning-rate", "2e-3"], "--learning-rate 0.002; expected --learning-rate 0.0015"),

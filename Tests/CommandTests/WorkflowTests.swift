@@ -31,6 +31,37 @@ struct WorkflowTests {
             try JSONSerialization.jsonObject(with: Data(outcome.stdout.utf8)) as? [String: Any], "\(outcome)")
     }
 
+    @Test func aRecordedStepIsReplayed() async throws {
+        let sandbox = try Self.makeSandbox()
+        let record = [
+            "bench", "record", "-m", "model", "-d", "train.jsonl", "--global-batch", "6", "--micro-batch", "2", "--top",
+            "40%", "--at-step", "1", "-o", "step.safetensors",
+        ]
+        let recorded = try await json(sandbox, record)
+        let replay = ["bench", "exchange", "--recording", "step.safetensors", "--timed-steps", "2"]
+        for ranks in [nil, 2] {
+            let document = try await json(sandbox, replay + ["--compute-seconds", "0.01"], ranks: ranks)
+            #expect(document["ranks"] as? Int == ranks ?? 1)
+            #expect(document["values"] as? Int == recorded["values"] as? Int)
+            let modes = try #require(document["modes"] as? [[String: Any]])
+            let library = ranks == nil ? [] : ["MPI_Allreduce"]
+            #expect(
+                modes.compactMap { $0["mode"] as? String } == library + ["raw", "exact", "auto", "allreduce", "bf16"])
+            #expect((document["codec"] as? [Any])?.count == 4)
+        }
+        let table = try await sandbox.neft(replay + ["--only", "raw,bf16", "--interface", "lo"], ranks: 2)
+        #expect(table.exitCode == 0 && table.stdout.contains("\nMPI_Allreduce ") && table.stdout.contains("\nbf16 "))
+        #expect(!table.stdout.contains("\nexact "))
+        let refusals = [
+            (replay + ["--only", "fast"], "--only fast"), (replay + ["--interface", "none0"], "--interface none0"),
+            (["bench", "exchange", "--recording", "model/model.safetensors"], "before"),
+        ]
+        for (arguments, text) in refusals {
+            let outcome = try await sandbox.neft(arguments)
+            #expect(outcome.exitCode == 2 && outcome.stderr.contains(text), "\(outcome)")
+        }
+    }
+
     @Test func previewShowsWhatIsLearned() async throws {
         let sandbox = try Self.makeSandbox()
         let preview = ["preview", "-m", "model", "-d", "train.jsonl", "--global-batch", "6", "--micro-batch", "4"]

@@ -34,6 +34,36 @@ import Testing
         }
     }
 
+    /// Gradients that are said to be complete do not change any more.
+    @Test(arguments: [true, false]) func layersAreCompleteWhenTheySaySo(tied: Bool) {
+        let model = makeTinyDecoder(tied: tied)
+        let trainable = model.allTrainable
+        var gradient = [Float](repeating: .nan, count: trainable.count)
+        var calls: [Int] = []
+        var complete: [(offset: Int, values: [UInt32])] = []
+        gradient.withUnsafeMutableBufferPointer { gradient in
+            _ = model.forwardBackward(
+                makeBatch(lengths: lengths), trainable: trainable, lossScale: 1, gradient: gradient
+            ) { layer in
+                calls.append(layer)
+                for entry in trainable.entries {
+                    switch model.parameters[entry.parameter].role {
+                    case .projection(layer, _), .norm(layer): break
+                    case .norm(nil) where layer == model.layerCount, .head where layer == model.layerCount: break
+                    default: continue
+                    }
+                    let values = gradient[entry.offset..<entry.offset + entry.count].map(\.bitPattern)
+                    complete.append((entry.offset, values))
+                }
+            }
+        }
+        #expect(calls == [3, 2, 1, 0])
+        #expect(complete.count == trainable.entries.count - 1, "all but the embedding")
+        for (offset, values) in complete {
+            #expect(gradient[offset..<offset + values.count].map(\.bitPattern) == values)
+        }
+    }
+
     @Test func selectedRowsAreRowsOfTheFullGradient() {
         let model = makeTinyDecoder()
         let batch = makeBatch(lengths: lengths)

@@ -12,6 +12,14 @@ import Testing
         #expect(outcome.stdout.contains("\(check) holds on \(ranks) ranks"), "\(outcome)")
     }
 
+    /// Ranks of one host taken for several: sums in shared memory first.
+    @Test(arguments: [(4, 2), (8, 2), (8, 4), (6, 2)], ["collectives", "reduce", "share", "steps"])
+    func holdsInGroups(ranks: (all: Int, perHost: Int), check: String) async throws {
+        let program = try ProductPath.executable("parallel-checks")
+        let outcome = try await ProcessRunner.mpirun(ranks: ranks.all, program, [check, "\(ranks.perHost)"])
+        #expect(outcome.exitCode == 0, "\(outcome)")
+    }
+
     @Test func largeTransfersHold() async throws {
         let program = try ProductPath.executable("parallel-checks")
         let outcome = try await ProcessRunner.mpirun(ranks: 2, program, ["large"])

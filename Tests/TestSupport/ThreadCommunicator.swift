@@ -14,9 +14,14 @@ public final class ThreadCommunicator: Communicator {
         private var gathered: [[UInt8]] = []
         /// Messages on their way, oldest first, `[from][to]`.
         private var mail: [[[[UInt8]]]]
+        let ranksPerNode: Int
+        /// By node, then in the order of the calls.
+        private var memory: [[UnsafeMutableRawBufferPointer]]
 
-        init(size: Int) {
+        init(size: Int, ranksPerNode: Int) {
             self.size = size
+            self.ranksPerNode = ranksPerNode
+            memory = Array(repeating: [], count: size / ranksPerNode)
             slots = Array(repeating: [], count: size)
             mail = Array(repeating: Array(repeating: [], count: size), count: size)
         }
@@ -39,6 +44,18 @@ public final class ThreadCommunicator: Communicator {
             return gathered
         }
 
+        deinit { memory.joined().forEach { $0.deallocate() } }
+
+        func sharedMemory(node: Int, call: Int, byteCount: Int) -> UnsafeMutableRawPointer {
+            condition.lock()
+            defer { condition.unlock() }
+            if memory[node].count == call {
+                memory[node].append(.allocate(byteCount: byteCount, alignment: 64))
+                memory[node][call].initializeMemory(as: UInt8.self, repeating: 0)
+            }
+            return memory[node][call].baseAddress!
+        }
+
         func send(_ bytes: [UInt8], from: Int, to: Int) {
             condition.lock()
             defer { condition.unlock() }
@@ -56,7 +73,9 @@ public final class ThreadCommunicator: Communicator {
 
     public let rank: Int
     public var size: Int { hub.size }
+    public var ranksPerNode: Int { hub.ranksPerNode }
     private let hub: Hub
+    private var memoryCalls = 0
 
     private init(rank: Int, hub: Hub) {
         self.rank = rank
@@ -85,11 +104,16 @@ public final class ThreadCommunicator: Communicator {
         }
     }
 
+    public func sharedMemory(byteCount: Int) -> UnsafeMutableRawPointer {
+        defer { memoryCalls += 1 }
+        return hub.sharedMemory(node: rank / ranksPerNode, call: memoryCalls, byteCount: byteCount)
+    }
+
     /// Runs `body` on `size` ranks at once and returns what each gave, by rank.
     public static func run<Result: Sendable>(
-        size: Int, _ body: @escaping @Sendable (any Communicator) -> Result
+        size: Int, ranksPerNode: Int = 1, _ body: @escaping @Sendable (any Communicator) -> Result
     ) -> [Result] {
-        let hub = Hub(size: size)
+        let hub = Hub(size: size, ranksPerNode: ranksPerNode)
         let results = Results<Result>(size: size)
         let group = DispatchGroup()
         for rank in 0..<size {

@@ -38,7 +38,8 @@ private final class RoundingModel: LanguageModel {
 @Suite struct BatchGradientTests {
     private struct Outcome: Sendable {
         var losses: [UInt64] = []
-        var owned: [UInt32] = []
+        /// By place in the packed order.
+        var owned: [Int: UInt32] = [:]
     }
 
     private static func outcome(_ communicator: any Communicator, data: ToyData) throws -> Outcome {
@@ -49,7 +50,7 @@ private final class RoundingModel: LanguageModel {
         var outcome = Outcome()
         for step in 0..<data.stepsPerEpoch {
             outcome.losses.append(try batch.compute(data.step(step)).loss.bitPattern)
-            outcome.owned = bits(Array(batch.owned))
+            for place in batch.exchange.owned.joined() { outcome.owned[place] = batch.gradient[place].bitPattern }
         }
         return outcome
     }
@@ -62,7 +63,75 @@ private final class RoundingModel: LanguageModel {
         for size in [2, 4, 8] {
             let outcomes = ThreadCommunicator.run(size: size) { try? Self.outcome($0, data: data) }
             #expect(outcomes.allSatisfy { $0?.losses == alone.losses }, "\(size) ranks")
-            #expect(outcomes.flatMap { $0?.owned ?? [] } == alone.owned, "\(size) ranks")
+            var owned: [Int: UInt32] = [:]
+            for outcome in outcomes { owned.merge(outcome?.owned ?? [:]) { one, _ in one } }
+            #expect(owned == alone.owned, "\(size) ranks")
+        }
+    }
+}
+
+/// Gradients that are sent while the backward pass goes on.
+@Suite struct OverlapTests {
+    private struct Outcome: Sendable {
+        var losses: [UInt64] = []
+        var gradient: [Int: UInt32] = [:]
+    }
+
+    private static func outcome(
+        _ communicator: any Communicator, data: ToyData, isFull: Bool, hierarchy: ExchangeOptions.Hierarchy
+    ) throws -> Outcome {
+        let model = makeTinyDecoder()
+        let batch = BatchGradient(
+            model: model, trainable: isFull ? model.everyWeight : someRows(of: model), communicator: communicator,
+            options: ExchangeOptions(codec: .zstd, hierarchy: hierarchy), maxMicroBatches: data.maxMicroBatches,
+            bucketValues: 4_096)
+        #expect(batch.exchange.slices.bucketCount > 3, "or there is no order to test")
+        var outcome = Outcome()
+        for step in 0..<data.stepsPerEpoch {
+            outcome.losses.append(try batch.compute(data.step(step)).loss.bitPattern)
+            for place in batch.exchange.owned.joined() {
+                outcome.gradient[place + step << 32] = batch.gradient[place].bitPattern
+            }
+        }
+        return outcome
+    }
+
+    @Test(arguments: [false, true], [1, 3, 7])
+    func overlapChangesNoBits(isFull: Bool, microBatches: Int) throws {
+        let data = ToyData(steps: 2, microBatches: microBatches)
+        let alone = try Self.outcome(LocalCommunicator(), data: data, isFull: isFull, hierarchy: .off)
+        for (size, perNode) in [(2, 1), (4, 1), (4, 2), (8, 4)] {
+            let outcomes = ThreadCommunicator.run(size: size, ranksPerNode: perNode) {
+                try? Self.outcome($0, data: data, isFull: isFull, hierarchy: .on)
+            }
+            var gradient: [Int: UInt32] = [:]
+            for outcome in outcomes { gradient.merge(outcome?.gradient ?? [:]) { one, _ in one } }
+            #expect(outcomes.allSatisfy { $0?.losses == alone.losses }, "\(size) ranks")
+            #expect(gradient == alone.gradient, "\(size) ranks")
+        }
+    }
+
+    /// Every bucket once, none before all of its tensors, the last layer's first.
+    @Test func bucketsBecomeReadyFromTheTop() {
+        let model = makeTinyDecoder()
+        for trainable in [model.everyWeight, model.everyNeuron, someRows(of: model)] {
+            let slices = SliceLayout(count: trainable.count, size: 2, bucketValues: 4_096)
+            let readiness = BucketReadiness(slices, trainable: trainable, model: model)
+            #expect(readiness.order.sorted() == Array(0..<slices.bucketCount))
+            let stages = readiness.order.map { readiness.layers[$0] }
+            #expect(stages == stages.sorted(by: >))
+            for bucket in readiness.layers.indices {
+                let layers = trainable.entries.filter {
+                    ($0.offset..<$0.offset + $0.count).overlaps(slices.bucket(bucket))
+                }.map { entry in
+                    switch model.parameters[entry.parameter].role {
+                    case .projection(let layer, _), .norm(let layer?): layer
+                    case .norm(nil), .head: model.layerCount
+                    case .embedding: -1
+                    }
+                }
+                #expect(readiness.layers[bucket] == layers.min())
+            }
         }
     }
 }
@@ -73,7 +142,8 @@ private final class RoundingModel: LanguageModel {
         @Sendable func scores(_ communicator: any Communicator, threads: Int) -> [UInt64] {
             let model = makeTinyDecoder()
             let trainable = model.everyNeuron
-            let owned = SliceLayout(count: trainable.count, size: communicator.size).range(of: communicator.rank)
+            let slices = SliceLayout(count: trainable.count, size: communicator.size, bucketValues: 10_000)
+            let owned = slices.owned(by: communicator.rank)
             var scores = GradientScores(trainable, parameters: model.parameters, owned: owned)
             for batch in 0..<5 {
                 // What a rank does not own is of no meaning.
@@ -81,7 +151,7 @@ private final class RoundingModel: LanguageModel {
                 for i in gradient.indices {
                     // Sizes far apart, so that sums round.
                     gradient[i] *= Float(sign: .plus, exponent: i * 7 % 41 - 20, significand: 1)
-                    if !owned.contains(i) { gradient[i] = .nan }
+                    if !owned.contains(where: { $0.contains(i) }) { gradient[i] = .nan }
                 }
                 gradient.withUnsafeBufferPointer { scores.add($0.baseAddress!, team: WorkerTeam(threads: threads)) }
             }

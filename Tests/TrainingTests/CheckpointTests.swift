@@ -53,7 +53,9 @@ private struct Part: Sendable {
                     maker: .init(neftVersion: "1", arithmetic: "a", baseHash: "b", maskHash: nil), mask: nil),
                 communicator: communicator)
             // It reaches the others with the header of the next step.
-            let signal = { (stop.map { $0.rank == communicator.rank && trainer.step == $0.step - 1 } ?? false) ? SIGUSR1 : 0 }
+            let signal = {
+                (stop.map { $0.rank == communicator.rank && trainer.step == $0.step - 1 } ?? false) ? SIGUSR1 : 0
+            }
             let control = RunControl(saveEvery: saveEvery, signal: signal, save: writer.save)
             result.run.summary = try trainer.run(control: control) { result.run.progress.append($0) }
             result.steps = trainer.step
@@ -80,7 +82,8 @@ private struct Part: Sendable {
             Part(size: sizes[2], exchange: ExchangeOptions(wire: .raw), method: method, resumes: true),
         ].map { $0.run(in: scratch.path) }
         #expect(parts.joined().allSatisfy { $0.run.error == nil && $0.isExact }, "\(parts[2][0].run.error ?? "")")
-        #expect(parts[0].allSatisfy { $0.steps == 2 && $0.stopRequest == StopRequest(signal: SIGUSR1, rank: sizes[0] - 1) })
+        #expect(
+            parts[0].allSatisfy { $0.steps == 2 && $0.stopRequest == StopRequest(signal: SIGUSR1, rank: sizes[0] - 1) })
         #expect(parts[1].allSatisfy { $0.steps == 3 && $0.stopRequest == StopRequest(signal: SIGUSR1, rank: 0) })
         for result in parts[2] {
             #expect(result.steps == 6 && result.stopRequest == nil)
@@ -122,7 +125,9 @@ private struct Part: Sendable {
             var warnings: [String] = []
             let found = TrainingCheckpoint.newest(in: scratch.path) { warnings.append($0) }
             #expect(found?.record.step == 2, "\(damage)")
-            #expect(warnings.count == 1 && warnings[0].hasPrefix(scratch.file("checkpoint-000004: left aside")), "\(damage)")
+            #expect(
+                warnings.count == 1 && warnings[0].hasPrefix(scratch.file("checkpoint-000004: left aside")), "\(damage)"
+            )
         }
         try good.write(to: URL(fileURLWithPath: path))
         #expect(TrainingCheckpoint.newest(in: scratch.path) { _ in }?.record.step == 4)
@@ -179,7 +184,9 @@ private struct Part: Sendable {
 
 @Suite struct StateTransferTests {
     /// Values that tell rank, buffer and place apart.
-    private static func value(_ name: Int, _ rank: Int, _ index: Int) -> Float { Float(name * 10_000_000 + rank * 3_000_000 + index) }
+    private static func value(_ name: Int, _ rank: Int, _ index: Int) -> Float {
+        Float(name * 10_000_000 + rank * 3_000_000 + index)
+    }
 
     /// Buffers of which each rank has its own are saved whole, and as the owners have them.
     @Test(arguments: [1, 3]) func movesEveryKindOfBuffer(size: Int) {

@@ -70,22 +70,26 @@ import Testing
         let model = makeTinyDecoder()
         let access = PackedRowAccess(model.everyWeight, parameters: model.parameters)
         let gradients = (1...3).map { randomFloats(access.count, seed: UInt64($0)) }
-        func weights(slices: [Range<Int>], threads: Int) -> [UInt32] {
+        func weights(owners: [[Range<Int>]], threads: Int) -> [UInt32] {
             let team = WorkerTeam(threads: threads)
-            return slices.flatMap { slice -> [UInt32] in
-                let optimizer = RowOptimizer(access: access, owned: slice, weightDecay: 0.1, team: team)
-                var result: [Float] = []
+            var weights = [Float](repeating: .nan, count: access.count)
+            for owned in owners {
+                let optimizer = RowOptimizer(access: access, owned: owned, weightDecay: 0.1, team: team)
                 for gradient in gradients {
-                    result = Array(gradient[slice])
+                    var result = gradient
                     result.withUnsafeMutableBufferPointer { optimizer.update($0, learningRate: 1e-3) }
+                    for value in owned.joined() { weights[value] = result[value] }
+                    #expect(!owned.isEmpty || result == gradient)
                 }
                 #expect(optimizer.updates == 3)
-                return bits(result)
             }
+            return bits(weights)
         }
-        let whole = weights(slices: [0..<access.count], threads: 1)
-        #expect(weights(slices: [0..<access.count], threads: 3) == whole)
+        let whole = weights(owners: [[0..<access.count]], threads: 1)
+        #expect(weights(owners: [[0..<access.count]], threads: 3) == whole)
         #expect(
-            weights(slices: [0..<4_096, 4_096..<4_096, 4_096..<12_345, 12_345..<access.count], threads: 2) == whole)
+            weights(
+                owners: [[0..<4_096, 8_192..<12_345], [], [4_096..<8_192], [12_345..<access.count]], threads: 2)
+                == whole)
     }
 }

@@ -39,7 +39,8 @@ import Testing
             #expect(alone.weights != weightBits(makeTinyDecoder()))
             for size in [1, 2, 4] {
                 for options in [
-                    ExchangeOptions(), ExchangeOptions(wire: .raw), ExchangeOptions(mode: .allreduce),
+                    ExchangeOptions(), ExchangeOptions(codec: .zstd), ExchangeOptions(wire: .raw),
+                    ExchangeOptions(mode: .allreduce, codec: .zstd),
                     ExchangeOptions(mode: .allreduce, wire: .raw),
                 ] {
                     var configuration = TrainingConfiguration.toy(method)
@@ -154,7 +155,9 @@ import Testing
                 $0.stepSeconds >= $0.computeSeconds + $0.exchangeSeconds && $0.computeSeconds > 0
             })
         #expect(run.summary.wireBytes == 0)
-        let two = ThreadCommunicator.run(size: 2) { ToyRun(.toy(), communicator: $0) }
+        var coded = TrainingConfiguration.toy()
+        coded.exchange.codec = .zstd
+        let two = ThreadCommunicator.run(size: 2) { [coded] in ToyRun(coded, communicator: $0) }
         #expect(two.allSatisfy { $0.progress.allSatisfy { $0.wireBytes > 0 && $0.wireBytes < $0.rawBytes } })
     }
 }

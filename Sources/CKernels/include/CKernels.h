@@ -2,8 +2,10 @@
 #define NEFT_CKERNELS_H
 
 #include "WorkerTeam.h"
+#include "Bfloat16.h"
 #include "ByteplaneCodec.h"
 #include "SinglePrecisionGEMM.h"
+#include "SharedCounter.h"
 #include "SquareRoot.h"
 #include "StopSignal.h"
 

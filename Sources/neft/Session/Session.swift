@@ -16,7 +16,9 @@ final class Session {
     /// - Parameter environment: of the process; says whether a launcher started it.
     init(environment: [String: String]) throws {
         if MPILaunch.isLaunched(environment: environment) {
-            let mpi = try MPICommunicator(onFailure: Console.error)
+            // Lets a test on one machine have several nodes.
+            let ranksPerHost = environment["NEFT_RANKS_PER_HOST"].flatMap(Int.init).flatMap { $0 > 0 ? $0 : nil }
+            let mpi = try MPICommunicator(ranksPerHost: ranksPerHost, onFailure: Console.error)
             self.mpi = mpi
             communicator = mpi
         } else {

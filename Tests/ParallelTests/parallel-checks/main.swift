@@ -21,8 +21,10 @@ func complain(_ text: String) {
     write(STDERR_FILENO, line, line.count)
 }
 
-guard CommandLine.arguments.count == 2, let check = checks.first(where: { $0.name == CommandLine.arguments[1] }) else {
-    complain("usage: parallel-checks " + checks.map(\.name).joined(separator: "|"))
+guard (2...3).contains(CommandLine.arguments.count),
+    let check = checks.first(where: { $0.name == CommandLine.arguments[1] })
+else {
+    complain("usage: parallel-checks " + checks.map(\.name).joined(separator: "|") + " [RANKS-PER-HOST]")
     exit(2)
 }
 var chunking = MPICommunicator.Chunking()
@@ -31,7 +33,9 @@ if check.name != "large" {
     chunking.localBytes = 10_007
     chunking.collectiveBytes = 4_099
 }
-let communicator = try MPICommunicator(chunking: chunking, onFailure: complain)
+// A third argument: how many ranks of this host make one.
+let ranksPerHost = CommandLine.arguments.dropFirst(2).first.flatMap { Int($0) }
+let communicator = try MPICommunicator(chunking: chunking, ranksPerHost: ranksPerHost, onFailure: complain)
 do {
     try check.run(communicator)
     communicator.barrier()

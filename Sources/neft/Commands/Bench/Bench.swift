@@ -5,6 +5,7 @@ struct Bench: ParsableCommand {
         abstract: "Measure speed and memory.",
         discussion: """
               neft bench step -m MODEL --top 6%
+              mpirun -n 4 neft bench exchange --recording step.safetensors
             """,
-        subcommands: [BenchStep.self])
+        subcommands: [BenchStep.self, BenchExchange.self, BenchRecord.self])
 }

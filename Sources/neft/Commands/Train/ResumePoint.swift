@@ -44,7 +44,8 @@ struct ResumePlan {
             let record = try? CheckpointRecord(bytes: message[2])
             guard let record, record.maker.maskHash == mask?.hash else {
                 throw CommandError(
-                    path, found: "a checkpoint that this rank cannot read", expected: "the same version of neft everywhere")
+                    path, found: "a checkpoint that this rank cannot read",
+                    expected: "the same version of neft everywhere")
             }
             return ResumePoint(record: record, mask: mask, path: path, checkpoint: found?.checkpoint)
         }

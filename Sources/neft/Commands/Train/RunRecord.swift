@@ -56,6 +56,7 @@ final class RunRecord {
             .init("stepSeconds", .double(progress.stepSeconds)),
             .init("computeSeconds", .double(progress.computeSeconds)),
             .init("exchangeSeconds", .double(progress.exchangeSeconds)),
+            .init("exchangeBusySeconds", .double(progress.exchangeBusySeconds)),
             .init("wireBytes", .int(progress.wireBytes)), .init("rawBytes", .int(progress.rawBytes)),
             .init("peakMiB", .double(ProcessStatus.peakMiB)), .init("elapsedSeconds", .double(elapsed)),
         ])

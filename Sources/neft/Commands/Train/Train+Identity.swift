@@ -8,7 +8,8 @@ extension Train {
     ///   - dataHash: SHA-256 of the data file.
     func identity(rows: SampledRows, mask: NeuronMask?, baseHash: String, dataHash: String) -> RunIdentity {
         let dataFacts: [RunIdentity.Fact] = [
-            .init("--data", "with SHA-256 \(dataHash.prefix(16))"), .init("--limit", data.limit.map { "\($0)" } ?? "none"),
+            .init("--data", "with SHA-256 \(dataHash.prefix(16))"),
+            .init("--limit", data.limit.map { "\($0)" } ?? "none"),
             .init("--max-length", data.maxLength.map { "\($0)" } ?? "the model's"),
             .init("--field", data.field ?? "none"), .init("--skip-bad-rows", "\(data.skipBadRows)"),
             .init("--chat-template", template.chatTemplate ?? "the model's"),
@@ -27,5 +28,7 @@ extension Train {
     }
 
     /// The neurons themselves; in every checkpoint, so that a run can go on with `--neurons RUN/neurons.safetensors`.
-    static func fact(of mask: NeuronMask) -> RunIdentity.Fact { .init("--neurons", "with hash \(mask.hash.prefix(16))") }
+    static func fact(of mask: NeuronMask) -> RunIdentity.Fact {
+        .init("--neurons", "with hash \(mask.hash.prefix(16))")
+    }
 }

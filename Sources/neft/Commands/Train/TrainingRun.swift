@@ -15,7 +15,7 @@ struct TrainingRun {
     let work: Workload
     let rows: SampledRows
     let baseHash: String
-    private let plan: ResumePlan
+    let plan: ResumePlan
     /// For methods whose result is a whole model.
     private let directoryWriter: ModelDirectoryWriter?
 
@@ -71,9 +71,11 @@ struct TrainingRun {
 
         session.console.progress("step", done: trainer.step, total: trainer.totalSteps)
         let control = control(record, mask: mask, identity: identity)
+        var hasNotedCodecs = false
         let summary = try session.trainingStep {
             try trainer.run(control: control) { progress in
                 hasStarted = true
+                if !hasNotedCodecs { hasNotedCodecs = note(trainer.codecs) }
                 try record?.append(progress)
                 show(progress)
             }
@@ -106,75 +108,6 @@ struct TrainingRun {
             threads: work.loaded.team.threads, ranks: hosts.count, seed: command.batches.seed, baseHash: baseHash,
             maskHash: nil, dataHashes: [work.dataset.file: work.dataHash], startedAt: Date(),
             resumedAfterStep: plan.point?.record.step, options: command.resolved.dictionary)
-    }
-
-    // MARK: - Earlier and later parts of the run
-
-    /// Rank 0.
-    private func openRecord(_ manifest: RunManifest) throws -> RunRecord {
-        let path = command.output.output
-        guard plan.isSameFolder else {
-            return try RunRecord(
-                folder: try RunFolder(creating: path), options: command.resolved, manifest: manifest, done: nil)
-        }
-        return try RunRecord(
-            folder: RunFolder(opening: path), options: command.resolved, manifest: manifest,
-            done: plan.point?.record.summary ?? TrainingSummary())
-    }
-
-    /// Brings the trainer to where the run goes on. Collective.
-    private func resume(_ trainer: Trainer) throws {
-        guard let point = plan.point else {
-            if plan.isSameFolder {
-                session.console.note("no whole checkpoint in \(command.output.output): the run begins anew")
-            }
-            return
-        }
-        let isExact = try session.together { () throws(TrainingError) in
-            try trainer.restore(point.checkpoint, record: point.record)
-        }
-        session.console.note("going on after step \(trainer.step) from \(point.path)")
-        if !isExact {
-            session.console.warn(
-                "the ranks share the rows in another way than before: what --wire bf16 had rounded off is lost once")
-        }
-        if point.record.maker.arithmetic != Self.arithmetic {
-            session.console.warn(
-                "\(point.path) was computed with \(point.record.maker.arithmetic), this run is with "
-                    + "\(Self.arithmetic): the last bits of the result may differ")
-        }
-    }
-
-    /// What decides the last bits of a product.
-    private static var arithmetic: String {
-        "\(CPU.hasPanelKernel ? "neft's AVX-512 kernel" : "OpenBLAS") on \(BLAS.coreType)"
-    }
-
-    private func writer(mask: NeuronMask?, identity: RunIdentity) -> CheckpointWriter {
-        CheckpointWriter(
-            folder: command.output.output, keep: command.checkpoints.keep,
-            contents: .init(
-                identity: identity,
-                maker: .init(
-                    neftVersion: Version.current, arithmetic: Self.arithmetic, baseHash: baseHash, maskHash: mask?.hash),
-                mask: mask),
-            communicator: session.communicator)
-    }
-
-    private func control(_ record: RunRecord?, mask: NeuronMask?, identity: RunIdentity) -> RunControl {
-        let writer = writer(mask: mask, identity: identity)
-        return RunControl(saveEvery: command.checkpoints.saveEvery, signal: { StopSignals.received }) { trainer in
-            // The log must not fall behind the checkpoint.
-            try session.onRoot { try record?.sync() }
-            try writer.save(trainer)
-        }
-    }
-
-    private func stopped(_ stop: StopRequest, _ trainer: Trainer) -> Failure {
-        let path = "\(command.output.output)/\(TrainingCheckpoint.name(step: trainer.step))"
-        return Failure(
-            stop,
-            then: "after step \(trainer.step) of \(trainer.totalSteps); saved \(path); go on with --resume auto")
     }
 
     // MARK: - Neurons
@@ -234,6 +167,21 @@ struct TrainingRun {
     }
 
     private func count(_ count: Int, _ name: String) -> String { "\(count) \(name)\(count == 1 ? "" : "s")" }
+
+    /// Says what --codec auto has chosen, once both choices are made.
+    private func note(_ codecs: (gradients: CodecChoice, weights: CodecChoice)) -> Bool {
+        guard let gradients = codecs.gradients.isCoded, let weights = codecs.weights.isCoded else { return false }
+        func text(_ choice: CodecChoice, _ isCoded: Bool) -> String? {
+            choice.measured.map { measured in
+                "\(isCoded ? "zstd" : "none") (\(Figures.short(measured.coded)) s with zstd, "
+                    + "\(Figures.short(measured.plain)) s without)"
+            }
+        }
+        if let first = text(codecs.gradients, gradients), let second = text(codecs.weights, weights) {
+            session.console.note("codec: gradients \(first), weights \(second)")
+        }
+        return true
+    }
 
     private func show(_ progress: TrainingProgress) {
         let detail = [

@@ -1,0 +1,63 @@
+import Collectives
+import Models
+import Testing
+import Training
+
+struct CostModelTests {
+    private let model = CostModel(constants: .init(gigaflops: 100, codecs: CostModel.measuredCodecs))
+
+    private func plan(ranks: Int, link: Double = 1.25e8, ranksPerHost: Int = 1) -> CostModel.Plan {
+        let configuration = DecoderConfiguration(
+            hiddenSize: 576, intermediateSize: 1536, layerCount: 30, headCount: 9, kvHeadCount: 3, headDim: 64,
+            vocabularySize: 49_152, contextLength: 8192, ropeTheta: 1e5, rmsNormEps: 1e-5, tiedHead: true)
+        return CostModel.Plan(
+            configuration: configuration, selectedCount: 6_370_000, globalBatch: 16, microBatch: 4, rowTokens: 256,
+            rowTargets: 255, ranks: ranks, ranksPerHost: ranksPerHost, linkBytesPerSecond: link,
+            latencySeconds: 50e-6, threads: 2)
+    }
+
+    /// `bench step` counts 598 Gflop in the products of such a step (docs/performance.md).
+    @Test func operationsAreThoseOfAStep() {
+        #expect(abs(model.operations(plan(ranks: 1)) / 598e9 - 1) < 0.03)
+    }
+
+    @Test func rawSendsWhatACollectiveMust() {
+        for ranks in [2, 4, 64] {
+            let expected = 2 * Double(ranks - 1) / Double(ranks) * 6_370_000 * 4
+            #expect(abs(model.predict(plan(ranks: ranks), wire: .raw).wireBytes / expected - 1) < 1e-9)
+        }
+    }
+
+    @Test func oneRankWaitsForNobody() {
+        let one = model.predict(plan(ranks: 1), wire: .exact)
+        #expect(one.exposedSeconds == 0 && one.wireBytes == 0 && abs(one.efficiency - 1) < 1e-12)
+        #expect(abs(one.computeSeconds - 4 * model.operations(plan(ranks: 1)) / 1e11) < 1e-9)
+    }
+
+    @Test func aSlowerLinkTakesLonger() {
+        let speeds = [1.25e9, 1.25e8, 1.25e7].map { model.predict(plan(ranks: 4, link: $0), wire: .exact) }
+        #expect(speeds[0].stepSeconds < speeds[1].stepSeconds && speeds[1].stepSeconds < speeds[2].stepSeconds)
+        let shared = model.predict(plan(ranks: 4, ranksPerHost: 2), wire: .exact)
+        #expect(shared.reduceSeconds > speeds[1].reduceSeconds)
+    }
+
+    @Test func breakEvenSeparatesTheWires() throws {
+        for wire in [ExchangeOptions.Wire.exact, .bf16] {
+            let speed = try #require(model.breakEven(plan(ranks: 4), wire: wire))
+            func seconds(_ wire: ExchangeOptions.Wire, _ link: Double) -> Double {
+                let exchange = model.exchange(plan(ranks: 4, link: link), wire: wire)
+                return exchange.reduce + exchange.share
+            }
+            #expect(seconds(wire, speed * 0.9) < seconds(.raw, speed * 0.9))
+            #expect(seconds(wire, speed * 1.1) > seconds(.raw, speed * 1.1))
+        }
+    }
+
+    /// Moments are spread over the ranks; everything else each has.
+    @Test func memory() {
+        let difference = model.memoryMiB(plan(ranks: 1)) - model.memoryMiB(plan(ranks: 2))
+        let levels = 6_370_000.0 * (1 + 1) * 4 / 1_048_576  // half of the moments, one level of the tree
+        let messages = 32.0  // four buckets of 8 MiB
+        #expect(abs(difference - (levels - messages)) < 1)
+    }
+}
