@@ -94,6 +94,29 @@ private struct Part: Sendable {
         }
     }
 
+    /// What rounding has taken away is part of the state: the same bits with the same ranks, near ones with others.
+    @Test func aWireThatRoundsKeepsItsResiduals() throws {
+        let scratch = try TemporaryFolder()
+        let bf16 = ExchangeOptions(wire: .bf16)
+        let whole = Part(size: 4, exchange: bf16).run(in: scratch.path)
+        #expect(whole[0].run.weights != Part().run(in: scratch.path)[0].run.weights, "or nothing is rounded")
+        #expect(
+            Part(size: 4, exchange: bf16, stop: (rank: 1, step: 3)).run(in: scratch.path).allSatisfy { $0.steps == 3 })
+        let same = Part(size: 4, exchange: bf16, resumes: true).run(in: scratch.path)
+        for (a, b) in zip(same, whole) {
+            #expect(a.run.error == nil && a.isExact)
+            #expect(a.run.weights == b.run.weights)
+        }
+        let other = Part(size: 2, exchange: bf16, resumes: true).run(in: scratch.path)
+        for result in other {
+            #expect(result.run.error == nil && !result.isExact && result.steps == 6)
+            #expect(result.run.weights == other[0].run.weights)
+            for (a, b) in zip(result.run.progress, whole[0].run.progress.dropFirst(3)) {
+                #expect(abs(a.loss - b.loss) < 1e-2)
+            }
+        }
+    }
+
     @Test func keepsTheNewest() throws {
         let scratch = try TemporaryFolder()
         let runs = Part(size: 2, steps: 9, saveEvery: 2, keep: 2).run(in: scratch.path)
