@@ -1,6 +1,6 @@
 # The commands of the project. `make` alone lists them.
 
-.PHONY: help build quickstart test test-cluster bench sanity format lint clean
+.PHONY: help build quickstart test test-cluster test-long bench sanity format lint clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -17,6 +17,9 @@ test:  ## install what the tests need and run all of them
 
 test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 7 minutes)
 	Tests/cluster/run
+
+test-long:  ## disturb a run on four hosts twenty times and compare its result (root; 10 minutes)
+	Tests/LongTests/chaos
 
 bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
 	Benchmarks/run

@@ -40,6 +40,13 @@ public struct SafetensorsWriter {
             })
     }
 
+    /// Appends a tensor whose values come while the file is written: `write` hands over exactly as many as `shape` says.
+    public mutating func add(
+        _ name: String, shape: [Int], write: @escaping (FileDescriptorWriter) throws(CheckpointError) -> Void
+    ) {
+        tensors.append(Tensor(name: name, type: .float32, shape: shape, write: write))
+    }
+
     /// Writes the file in the order of `add`, atomically.
     public func write(to path: String) throws(CheckpointError) {
         var header = "{"

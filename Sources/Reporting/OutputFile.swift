@@ -25,6 +25,13 @@ final class OutputFile {
         self.init(descriptor: descriptor, path: path)
     }
 
+    /// Opens a file that is there, to write after its end.
+    convenience init(appending path: String) throws(ReportingError) {
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.failure(path, "cannot be opened") }
+        self.init(descriptor: descriptor, path: path)
+    }
+
     deinit { if descriptor >= 0 { _ = Glibc.close(descriptor) } }
 
     func write(_ text: String) throws(ReportingError) {
@@ -44,15 +51,20 @@ final class OutputFile {
     func close() throws(ReportingError) {
         guard descriptor >= 0 else { return }
         defer { descriptor = -1 }
-        let synced = fsync(descriptor)
-        let reason = errno
-        let closed = Glibc.close(descriptor)
+        do throws(ReportingError) { try sync() } catch {
+            _ = Glibc.close(descriptor)
+            throw error
+        }
+        if Glibc.close(descriptor) != 0 { throw Self.failure(path, "cannot be closed") }
+    }
+
+    /// Brings everything so far to the disk.
+    func sync() throws(ReportingError) {
+        precondition(descriptor >= 0, "OutputFile: synced after close")
         // Pipes and some special files cannot be synced, which is no loss.
-        if synced != 0 && reason != EINVAL && reason != EROFS {
-            errno = reason
+        if fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS {
             throw Self.failure(path, "cannot be brought to the disk")
         }
-        if closed != 0 { throw Self.failure(path, "cannot be closed") }
     }
 
     /// Puts `text` at `path`, all of it or nothing, replacing what was there: a temporary file beside it is renamed.

@@ -25,7 +25,9 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var maskHash: String?
     /// Identity of each data file, by path.
     public var dataHashes: [String: String]
-    /// Start of the run, UTC, ISO 8601.
+    /// Steps that an earlier part of the run had done; nil for a run from its beginning.
+    public var resumedAfterStep: Int?
+    /// Start of the run (of this part of it), UTC, ISO 8601.
     public var startedAt: String
     /// Seconds from start to end; nil until the run has ended.
     public var wallSeconds: Double?
@@ -35,8 +37,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public init(
         neftVersion: String, libraryVersions: [String: String], command: [String], host: String, hosts: [String],
         cpuModel: String, blasCoreType: String, threads: Int, ranks: Int, seed: UInt64, baseHash: String,
-        maskHash: String?, dataHashes: [String: String], startedAt: Date, wallSeconds: Double? = nil,
-        options: [String: String]
+        maskHash: String?, dataHashes: [String: String], startedAt: Date, resumedAfterStep: Int? = nil,
+        wallSeconds: Double? = nil, options: [String: String]
     ) {
         self.neftVersion = neftVersion
         self.libraryVersions = libraryVersions
@@ -52,6 +54,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
         self.maskHash = maskHash
         self.dataHashes = dataHashes
         self.startedAt = startedAt.formatted(.iso8601)
+        self.resumedAfterStep = resumedAfterStep
         self.wallSeconds = wallSeconds
         self.options = options
     }

@@ -16,6 +16,8 @@ final class BatchGradient {
         let computeSeconds: Double
         /// Exchanging losses and gradients after that, waiting for slower ranks included.
         let exchangeSeconds: Double
+        /// Whether a rank has been asked to stop; the same on every rank.
+        let stop: StopRequest?
     }
 
     let exchange: RowExchange
@@ -49,7 +51,8 @@ final class BatchGradient {
     var gradient: UnsafeMutableBufferPointer<Float> { storage.buffer }
 
     /// Collective. Overwrites `gradient`.
-    func compute(_ step: TrainingStep) throws(CollectiveError) -> Outcome {
+    /// - Parameter header: travels with the losses.
+    func compute(_ step: TrainingStep, header: StepHeader = StepHeader()) throws(CollectiveError) -> Outcome {
         let start = ContinuousClock.now
         let leaves = LeafTree(count: step.microBatchCount, size: communicator.size).leaves(of: communicator.rank)
         let lossScale = Float(1 / Double(step.targetTokens))
@@ -61,10 +64,11 @@ final class BatchGradient {
         accumulate(leaves, of: step, lossScale: lossScale)
         let computed = ContinuousClock.now
         if !isAlone { try exchange.finishReduce() }
-        let loss = sumOfLosses() / Double(step.targetTokens)
+        let (lossSum, stop) = try sumOfLosses(header)
+        let loss = lossSum / Double(step.targetTokens)
         return Outcome(
             loss: loss, computeSeconds: (computed - start).inSeconds,
-            exchangeSeconds: (ContinuousClock.now - computed).inSeconds)
+            exchangeSeconds: (ContinuousClock.now - computed).inSeconds, stop: stop)
     }
 
     /// Sums the gradients of this rank's micro-batches and releases them to the exchange, bucket by bucket.
@@ -94,11 +98,12 @@ final class BatchGradient {
     }
 
     /// All leaves' losses in leaf order: ranks hold ascending ranges of leaves.
-    private func sumOfLosses() -> Double {
-        let own = leafLosses.withUnsafeBytes { Array($0) }
+    private func sumOfLosses(_ header: StepHeader) throws(CollectiveError) -> (sum: Double, stop: StopRequest?) {
+        let all = communicator.allGather(header.bytes + leafLosses.withUnsafeBytes { Array($0) })
+        let stop = try header.agree(with: all.map { StepHeader($0) }, over: communicator)
         var sum = 0.0
-        for bytes in communicator.allGather(own) { bytes.forEachDouble { sum += $0 } }
-        return sum
+        for bytes in all { Array(bytes.dropFirst(StepHeader.byteCount)).forEachDouble { sum += $0 } }
+        return (sum, stop)
     }
 }
 

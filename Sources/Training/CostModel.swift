@@ -34,6 +34,8 @@ public struct CostModel: Sendable {
         public var messageSeconds = 15e-6
         /// Seconds until all ranks have noticed that a bucket has arrived: pauses between looks, and scheduling.
         public var roundSeconds = 0.75e-3
+        /// Seconds of a core per byte that goes out and comes in: the system's network code.
+        public var byteSeconds = 0.6e-9
         /// Seconds to add, or to copy, a value.
         public var sumSeconds = 0.6e-9
         /// Ranks that a core of this kind must serve while they exchange, 1 where each has its own.
@@ -187,7 +189,7 @@ public struct CostModel: Sendable {
             let work =
                 constants.ranksPerCore
                 * (encoded * codec.encodeSeconds + decoded * codec.decodeSeconds + travelling * constants.sumSeconds
-                    + messages)
+                    + bytes * constants.byteSeconds + messages)
             // Coding of one bucket goes beside the transfer of another; of the first and last there is no other.
             return max(wire, work) + min(wire, work) / buckets
         }

@@ -42,6 +42,8 @@ public struct ProfilingRun {
     public let steps: Int
     /// Of `random`, and noted in the profile.
     public let seed: UInt64
+    /// The signal that asks this rank to stop; 0 for none. Asked once per step.
+    public var signal: () -> Int32 = { 0 }
 
     /// Of `weight-shift`: how the model is fine-tuned.
     private let fineTuning: TrainingConfiguration
@@ -81,6 +83,7 @@ public struct ProfilingRun {
     /// The profile, on every rank.
     ///
     /// - Parameter report: called after each step, on every rank.
+    /// - Throws: `StopRequest`, on all ranks after the same step, if a rank is asked to stop; the rest as `Trainer.run`.
     public func run(data: any TrainingData, report: (Progress) throws -> Void = { _ in }) throws -> NeuronProfile {
         switch method {
         case .gradient: try gradientProfile(data, report)
@@ -112,12 +115,13 @@ public struct ProfilingRun {
         for step in 0..<steps {
             let start = ContinuousClock.now
             let plan = data.step(step)
-            let outcome = try batch.compute(plan)
+            let outcome = try batch.compute(plan, header: StepHeader(step: step, signal: signal()))
             if let gradient = batch.gradient.baseAddress { scores.add(gradient, team: team) }
             try report(
                 Progress(
                     step: step + 1, totalSteps: steps, loss: outcome.loss, tokens: plan.tokens,
                     stepSeconds: (ContinuousClock.now - start).inSeconds))
+            if let stop = outcome.stop { throw stop }
         }
         let gathered = scores.gather(over: communicator)
         guard gathered.allSatisfy(\.isFinite) else {
@@ -142,12 +146,13 @@ public struct ProfilingRun {
         let trainer = try Trainer(
             model: model, trainable: model.everyWeight, data: data, configuration: configuration,
             communicator: communicator, team: team)
-        try trainer.run { progress in
+        try trainer.run(control: RunControl(signal: signal)) { progress in
             try report(
                 Progress(
                     step: progress.step, totalSteps: progress.totalSteps, loss: progress.loss,
                     tokens: progress.tokens, stepSeconds: progress.stepSeconds))
         }
+        if let stop = trainer.stopRequest { throw stop }
         // Every rank holds the same weights: rank 0 scores for all.
         var scores = communicator.rank == 0 ? shifts(from: original.pointer) : []
         let bytes = communicator.broadcast(scores.withUnsafeBytes { Array($0) })

@@ -9,13 +9,13 @@ public final class RowOptimizer {
     public let owned: [Range<Int>]
     public let weightDecay: Double
     /// Updates made so far.
-    public private(set) var updates = 0
+    public internal(set) var updates = 0
 
     private let access: PackedRowAccess
     private let team: WorkerTeam
     /// One float per owned value each, in their order; zero at first.
-    private let firstMoment: TensorStorage
-    private let secondMoment: TensorStorage
+    let firstMoment: TensorStorage
+    let secondMoment: TensorStorage
 
     /// Values per tile. Any cut gives the same bits.
     private static let tile = 16_384

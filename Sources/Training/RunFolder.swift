@@ -3,7 +3,7 @@ import Foundation
 /// The folder of a run and what is where in it. Rank 0 alone makes and writes it.
 ///
 /// ```
-/// RUN/ config.yaml  manifest.json  metrics.jsonl  neurons.safetensors  final/
+/// RUN/ config.yaml  manifest.json  metrics.jsonl  neurons.safetensors  checkpoint-NNNNNN/  final/
 /// ```
 public final class RunFolder {
     public let path: String
@@ -15,12 +15,15 @@ public final class RunFolder {
 
     /// Folders that `init` made, outermost first.
     private let created: [String]
+    /// Whether an earlier part of the run has made it.
+    private let isOld: Bool
 
     /// Makes the folder, and those above it that are missing. An empty folder is taken as it is.
     ///
     /// - Throws: if there is something at `path` other than an empty folder, or the system refuses.
     public init(creating path: String) throws(TrainingError) {
         self.path = path
+        isOld = false
         guard !path.isEmpty else { throw Self.error("--output", "no path") }
         let files = FileManager.default
         var isFolder: ObjCBool = false
@@ -51,9 +54,29 @@ public final class RunFolder {
         created = made
     }
 
+    /// Takes the folder of a run that is taken up again, and clears away what it had not finished writing.
+    public init(opening path: String) {
+        self.path = path
+        isOld = true
+        created = []
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] where name.contains(".writing-")
+        {
+            try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
+        }
+    }
+
+    /// Whether a run has been begun in the folder at `path`.
+    public static func holdsRun(_ path: String) -> Bool {
+        FileManager.default.fileExists(atPath: path + "/config.yaml")
+    }
+
+    /// Whether a run has been finished in the folder at `path`.
+    public static func holdsResult(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path + "/final") }
+
     /// Removes what the run has written, and the folders that `init` made if nothing else is in them: for a run that
-    /// fails before its first step.
+    /// fails before its first step. What an earlier part of the run has left stays.
     public func discard() {
+        guard !isOld else { return }
         for file in [configurationPath, manifestPath, metricsPath, neuronsPath, finalPath] {
             try? FileManager.default.removeItem(atPath: file)
         }
@@ -76,6 +99,8 @@ public final class RunFolder {
             try? files.removeItem(atPath: aside)
             throw error
         }
+        // Of a run that is taken up again from before its end: the same bytes.
+        if isOld { try? files.removeItem(atPath: finalPath) }
         guard rename(aside, finalPath) == 0 else {
             let reason = String(cString: strerror(errno))
             try? files.removeItem(atPath: aside)

@@ -10,6 +10,26 @@ public struct SampledRows: TrainingData {
         sampler = Sampler(rows, seed: seed, globalBatch: globalBatch, microBatch: microBatch)
     }
 
+    /// What two parts of a run have in common: the tokenised rows and how they are dealt into batches.
+    public var resultFacts: [RunIdentity.Fact] {
+        var hash: UInt64 = 14_695_981_039_346_656_037
+        func add(_ value: UInt64) {
+            hash = (hash ^ value) &* 1_099_511_628_211
+            hash ^= hash >> 29
+        }
+        for row in rows {
+            add(UInt64(row.tokens.count))
+            for (token, isTarget) in zip(row.tokens, row.isTarget) {
+                add(UInt64(UInt32(bitPattern: token)) << 1 | (isTarget ? 1 : 0))
+            }
+        }
+        return [
+            .init("--seed", "\(sampler.seed)"), .init("--global-batch", "\(sampler.globalBatch)"),
+            .init("--micro-batch", "\(sampler.microBatch)"),
+            .init("tokenised rows", "\(rows.count) with hash \(String(hash, radix: 16))"),
+        ]
+    }
+
     public var stepsPerEpoch: Int { sampler.stepsPerEpoch }
     public var maxMicroBatches: Int { sampler.maxMicroBatches }
 

@@ -16,15 +16,20 @@ public final class Trainer {
     public let configuration: TrainingConfiguration
     public let totalSteps: Int
     /// Steps done.
-    public private(set) var step = 0
-    public private(set) var summary = TrainingSummary()
+    public internal(set) var step = 0
+    public internal(set) var summary = TrainingSummary()
+    /// Why `run` returned before the last step; nil if it did not.
+    public private(set) var stopRequest: StopRequest?
 
+    let model: any LanguageModel
+    let trainable: TrainableRows
+    let communicator: any Communicator
+    let batch: BatchGradient
+    let access: PackedRowAccess
+    let optimizer: RowOptimizer
     private let data: any TrainingData
-    private let communicator: any Communicator
     private let schedule: LearningRateSchedule
-    private let batch: BatchGradient
-    private let access: PackedRowAccess
-    private let optimizer: RowOptimizer
+    private let rows: UInt64
 
     /// - Parameters:
     ///   - trainable: the rows to train; not empty.
@@ -37,7 +42,10 @@ public final class Trainer {
         try configuration.validate()
         precondition(trainable.count > 0, "Trainer: nothing to train")
         self.configuration = configuration
+        self.model = model
+        self.trainable = trainable
         self.data = data
+        rows = trainable.identity
         self.communicator = communicator
         totalSteps = configuration.totalSteps(stepsPerEpoch: data.stepsPerEpoch)
         schedule = LearningRateSchedule(
@@ -56,20 +64,42 @@ public final class Trainer {
         (batch.exchange.gradientCodec, batch.exchange.weightCodec)
     }
 
-    /// Trains to the end. Collective.
+    /// Trains to the end, or until a rank is asked to stop: then all ranks stop after the same step. Collective.
     ///
-    /// - Parameter report: called after each step, on every rank. An error it throws ends the run on this rank alone.
-    /// - Throws: `TrainingError` for a gradient that is not finite, `CollectiveError` for ranks that disagree or a
-    ///   damaged message, and what `report` throws.
+    /// - Parameters:
+    ///   - control: when to save, and whether to stop. A run that is stopped, or given up because of gradients that are
+    ///     not finite, saves its last good state.
+    ///   - report: called after each step, on every rank. An error it throws ends the run on this rank alone.
+    /// - Throws: `TrainingError` for gradients that are not finite, `CollectiveError` for ranks that disagree or a
+    ///   damaged message, and what `report` and `control.save` throw.
     @discardableResult
-    public func run(report: (TrainingProgress) throws -> Void = { _ in }) throws -> TrainingSummary {
+    public func run(
+        control: RunControl = RunControl(), report: (TrainingProgress) throws -> Void = { _ in }
+    ) throws -> TrainingSummary {
         try requireAgreement()
+        var savedStep = step
+        func save() throws {
+            guard let save = control.save, savedStep != step else { return }
+            try save(self)
+            savedStep = step
+        }
         while step < totalSteps {
-            let progress = try performStep()
-            try report(progress)
-            if step % configuration.replicaCheckInterval == 0 || step == totalSteps {
-                try ReplicaHash.requireAgreement(access, over: communicator, afterStep: step)
+            let progress: TrainingProgress
+            do {
+                progress = try performStep(signal: control.signal())
+            } catch let error as TrainingError {
+                guard step > 0, control.save != nil else { throw error }
+                try save()
+                throw error.adding("the state after step \(step) is saved")
             }
+            try report(progress)
+            if step % configuration.replicaCheckInterval == 0 || step == totalSteps { try requireEqualWeights() }
+            guard step < totalSteps else { break }
+            if stopRequest != nil {
+                try save()
+                break
+            }
+            if control.saveEvery > 0, step % control.saveEvery == 0 { try save() }
         }
         return summary
     }
@@ -79,14 +109,22 @@ public final class Trainer {
         for (option, value) in configuration.options { try communicator.requireAgreement(on: option, value: value) }
         try communicator.requireAgreement(on: "number of steps", value: "\(totalSteps)")
         try communicator.requireAgreement(on: "number of trained values", value: "\(access.count)")
+        try requireEqualWeights()
+    }
+
+    /// Collective.
+    func requireEqualWeights() throws(CollectiveError) {
         try ReplicaHash.requireAgreement(access, over: communicator, afterStep: step)
     }
 
     /// One optimizer step. Collective. `run` does all of them; alone it is for measurements.
-    public func performStep() throws -> TrainingProgress {
+    /// - Parameter signal: that asks this rank to stop; 0 for none. It becomes `stopRequest` on all ranks.
+    /// - Throws: `TrainingError` for a gradient that is not finite and must not be left out; nothing has changed then.
+    public func performStep(signal: Int32 = 0) throws -> TrainingProgress {
         let start = ContinuousClock.now
         let plan = data.step(step)
-        let outcome = try batch.compute(plan)
+        let outcome = try batch.compute(plan, header: StepHeader(step: step, rows: rows, signal: signal))
+        stopRequest = outcome.stop
         let reduced = ContinuousClock.now
         let norm = batch.exchange.norm(batch.gradient)
         let normed = ContinuousClock.now

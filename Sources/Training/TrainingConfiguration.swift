@@ -50,15 +50,28 @@ public struct TrainingConfiguration: Equatable, Sendable {
         return min(overflow ? Int.max : product, maxSteps ?? Int.max)
     }
 
+    /// The options that change the result, by name: what two parts of a run have in common.
+    public var resultFacts: [RunIdentity.Fact] {
+        // Wires that lose nothing give the same bits.
+        let isLossless = exchange.wire == .raw || exchange.wire == .exact
+        return trainingOptions.map { .init($0.name, $0.value) }
+            + [.init("--wire", isLossless ? "raw or exact" : exchange.wire.rawValue)]
+    }
+
     /// Every option by name: what all ranks must agree on.
     var options: [(name: String, value: String)] {
+        trainingOptions + [
+            ("--max-bad-steps", "\(maxBadSteps)"), ("replica check interval", "\(replicaCheckInterval)"),
+            ("--exchange", exchange.mode.rawValue), ("--wire", exchange.wire.rawValue),
+            ("--codec", exchange.codec.rawValue), ("--hierarchy", exchange.hierarchy.rawValue),
+        ]
+    }
+
+    private var trainingOptions: [(name: String, value: String)] {
         [
             ("--method", method.rawValue), ("--learning-rate", "\(learningRate)"), ("--schedule", schedule.rawValue),
             ("--warmup", "\(warmup)"), ("--epochs", "\(epochs)"), ("--max-steps", maxSteps.map { "\($0)" } ?? "none"),
             ("--max-grad-norm", "\(maxGradNorm)"), ("--weight-decay", "\(weightDecay)"),
-            ("--max-bad-steps", "\(maxBadSteps)"), ("replica check interval", "\(replicaCheckInterval)"),
-            ("--exchange", exchange.mode.rawValue), ("--wire", exchange.wire.rawValue),
-            ("--codec", exchange.codec.rawValue), ("--hierarchy", exchange.hierarchy.rawValue),
         ]
     }
 

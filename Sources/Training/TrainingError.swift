@@ -8,12 +8,20 @@ public struct TrainingError: Error, Equatable, CustomStringConvertible {
     public let found: String
     public let expected: String
     public let hint: String
+    /// Whether the machine failed (a full disk), not what was asked for.
+    public let isFault: Bool
 
-    public init(subject: String, found: String, expected: String, hint: String) {
+    public init(subject: String, found: String, expected: String, hint: String, isFault: Bool = false) {
         self.subject = subject
         self.found = found
         self.expected = expected
         self.hint = hint
+        self.isFault = isFault
+    }
+
+    /// The same error with something more to tell.
+    func adding(_ text: String) -> TrainingError {
+        TrainingError(subject: subject, found: found, expected: expected, hint: "\(hint); \(text)", isFault: isFault)
     }
 
     public var description: String { "\(subject): \(found); expected \(expected); \(hint)" }

@@ -33,11 +33,11 @@ public struct TrainingProgress: Sendable, Equatable {
 }
 
 /// What a whole run did. Times and bytes are this rank's, the rest is the same on all ranks.
-public struct TrainingSummary: Sendable, Equatable {
+public struct TrainingSummary: Sendable, Equatable, Codable {
     public var steps = 0
     public var skippedSteps = 0
     /// Mean loss of the last 50 steps, or of all if there are fewer; steps left out do not count. NaN if none is left.
-    public var finalLoss = Double.nan
+    public var finalLoss: Double { lastLosses.isEmpty ? .nan : lastLosses.reduce(0, +) / Double(lastLosses.count) }
     public var tokens = 0
     public var seconds = 0.0
     public var computeSeconds = 0.0
@@ -66,6 +66,5 @@ public struct TrainingSummary: Sendable, Equatable {
         }
         if lastLosses.count == 50 { lastLosses.removeFirst() }
         lastLosses.append(progress.loss)
-        finalLoss = lastLosses.reduce(0, +) / Double(lastLosses.count)
     }
 }

@@ -47,6 +47,7 @@ enum Program {
         }
         guard let command else { return }
         session.console.isQuiet = command.common.quiet
+        session.watchRanks(timeout: command.common.heartbeatTimeout)
         try command.run(in: session)
     }
 }

@@ -25,7 +25,7 @@ struct OptionFileTests {
     @Test func namesAreKebabCaseInHelpOrder() {
         #expect(
             options.entries.map(\.name) == [
-                "top", "global-batch", "note", "skip-bad-rows", "config", "json", "quiet",
+                "top", "global-batch", "note", "skip-bad-rows", "config", "heartbeat-timeout", "json", "quiet",
             ])
         #expect(options.entries.filter(\.isFlag).map(\.name) == ["skip-bad-rows", "json", "quiet"])
     }
@@ -81,7 +81,10 @@ struct OptionFileTests {
     @Test func resolvedConfigurationFillsDefaults() throws {
         let command = try Sample.parse(["--quiet"])
         let resolved = ResolvedConfiguration(CommandOptions(of: command), defaults: ["top": "6%", "global-batch": "1"])
-        #expect(resolved.yaml == "top: 6%\nglobal-batch: 16\nskip-bad-rows: false\n")
-        #expect(resolved.dictionary == ["top": "6%", "global-batch": "16", "skip-bad-rows": "false"])
+        #expect(resolved.yaml == "top: 6%\nglobal-batch: 16\nskip-bad-rows: false\nheartbeat-timeout: 30\n")
+        #expect(
+            resolved.dictionary == [
+                "top": "6%", "global-batch": "16", "skip-bad-rows": "false", "heartbeat-timeout": "30",
+            ])
     }
 }

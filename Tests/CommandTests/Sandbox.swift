@@ -35,15 +35,43 @@ final class Sandbox: Sendable {
     }
 
     /// Runs `neft` in the folder on one rank without a launcher, or under `mpirun`.
-    func neft(_ arguments: [String], ranks: Int? = nil) async throws -> ProcessRunner.Outcome {
+    /// - Parameter meanwhile: called with the process id, of `mpirun` where there is one.
+    func neft(
+        _ arguments: [String], ranks: Int? = nil, meanwhile: ((pid_t) async throws -> Void)? = nil
+    ) async throws -> ProcessRunner.Outcome {
         let executable = try ProductPath.executable("neft")
         let environment = ["XDG_CACHE_HOME": path(".cache")]
         guard let ranks else {
-            return try await ProcessRunner.run(executable, arguments, environment: environment, directory: folder)
+            return try await ProcessRunner.run(
+                executable, arguments, environment: environment, directory: folder, meanwhile: meanwhile)
         }
         let options = ["-wdir", folder.path]
         return try await ProcessRunner.mpirun(
-            ranks: ranks, executable, arguments, environment: environment, options: options)
+            ranks: ranks, executable, arguments, environment: environment, options: options, meanwhile: meanwhile)
+    }
+
+    /// Runs a program with its arguments from a shell script that ends in `exec "$@"`, on every rank.
+    func limited(_ script: String, _ command: [String], ranks: Int? = nil) async throws -> ProcessRunner.Outcome {
+        let (shell, arguments) = (URL(fileURLWithPath: "/bin/sh"), ["-c", script, "sh"] + command)
+        let environment = ["XDG_CACHE_HOME": path(".cache")]
+        guard let ranks else {
+            return try await ProcessRunner.run(shell, arguments, environment: environment, directory: folder)
+        }
+        return try await ProcessRunner.mpirun(
+            ranks: ranks, shell, arguments, environment: environment, options: ["-wdir", folder.path])
+    }
+
+    /// Waits until something is so, at most half a minute.
+    func wait(until holds: () throws -> Bool) async throws {
+        let end = ContinuousClock.now + .seconds(30)
+        while try !holds(), ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(10)) }
+    }
+
+    /// Waits until a run has logged a few steps more.
+    func waitForSteps(of run: String, more: Int = 3) async throws {
+        func lines() -> Int { (try? read("\(run)/metrics.jsonl"))?.count { $0 == UInt8(ascii: "\n") } ?? 0 }
+        let first = lines()
+        try await wait { lines() >= first + more }
     }
 
     /// A mask of two neurons.

@@ -23,9 +23,10 @@ public enum ProcessRunner {
     /// - Parameters:
     ///   - environment: added to this process's own.
     ///   - input: its standard input; empty by default.
+    ///   - meanwhile: called with its process id while it runs.
     public static func run(
         _ executable: URL, _ arguments: [String], environment: [String: String] = [:], directory: URL? = nil,
-        input: String = "", timeout: Duration = .seconds(60)
+        input: String = "", timeout: Duration = .seconds(60), meanwhile: ((pid_t) async throws -> Void)? = nil
     ) async throws -> Outcome {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("neft-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -45,7 +46,12 @@ public enum ProcessRunner {
 
         let clock = ContinuousClock()
         let start = clock.now
-        try process.run()
+        try runUnmasked(process)
+        do { try await meanwhile?(process.processIdentifier) } catch {
+            kill(process.processIdentifier, SIGTERM)
+            process.waitUntilExit()
+            throw error
+        }
         var timedOut = false
         var killAt = start + timeout
         while process.isRunning {
@@ -71,10 +77,20 @@ public enum ProcessRunner {
             timedOut: timedOut, seconds: seconds)
     }
 
+    /// Starts a process that gets every signal: it would inherit the mask of this thread, which belongs to a pool whose
+    /// threads block them.
+    private static func runUnmasked(_ process: Process) throws {
+        var (none, old) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &old)
+        defer { pthread_sigmask(SIG_SETMASK, &old, nil) }
+        try process.run()
+    }
+
     /// Runs `executable` on `ranks` ranks of this host under `mpirun`, more ranks than cores if need be.
     public static func mpirun(
         ranks: Int, _ executable: URL, _ arguments: [String], environment: [String: String] = [:],
-        options: [String] = [], timeout: Duration = .seconds(120)
+        options: [String] = [], timeout: Duration = .seconds(120), meanwhile: ((pid_t) async throws -> Void)? = nil
     ) async throws -> Outcome {
         var environment = environment
         // Without them Open MPI refuses to start as root; for others they mean nothing.
@@ -89,6 +105,24 @@ public enum ProcessRunner {
         let standard = ["--oversubscribe", "--bind-to", "none", "-np", "\(ranks)"]
         return try await run(
             URL(fileURLWithPath: "/usr/bin/env"), ["mpirun"] + standard + options + [executable.path] + arguments,
-            environment: environment, timeout: timeout)
+            environment: environment, timeout: timeout, meanwhile: meanwhile)
+    }
+
+    /// The processes that `process` has started and that have not ended, ascending.
+    public static func children(of process: pid_t) -> [pid_t] {
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { pid_t($0) } ?? []
+        return all.filter { state(of: $0)?.parent == process }.sorted()
+    }
+
+    /// Whether a process is there and has not ended.
+    public static func isAlive(_ process: pid_t) -> Bool { state(of: process).map { $0.letter != "Z" } ?? false }
+
+    private static func state(of process: pid_t) -> (letter: Character, parent: pid_t)? {
+        guard let handle = FileHandle(forReadingAtPath: "/proc/\(process)/stat"), let data = try? handle.readToEnd()
+        else { return nil }
+        // The name in parentheses may hold anything.
+        let fields = String(decoding: data, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
+        guard fields.count > 1, let letter = fields[0].first, let parent = pid_t(fields[1]) else { return nil }
+        return (letter, parent)
     }
 }

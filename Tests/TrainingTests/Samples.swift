@@ -60,6 +60,11 @@ struct ToyRun: Sendable {
     var summary = TrainingSummary()
     var error: String?
 
+    /// Nothing yet.
+    static var empty: ToyRun { ToyRun() }
+
+    private init() {}
+
     init(
         _ configuration: TrainingConfiguration, communicator: any Communicator, data: ToyData = ToyData(),
         trainable: (any LanguageModel) -> TrainableRows = someRows, threads: Int = 1,

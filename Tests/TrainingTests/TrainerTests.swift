@@ -204,6 +204,44 @@ import Testing
         #expect(!runs[0].weights.joined().contains { Float(bitPattern: $0).isNaN })
     }
 
+    /// A rank that has fallen out of step is noticed in the same step.
+    @Test func namesTheRankThatIsElsewhere() {
+        let errors = ThreadCommunicator.run(size: 3) { communicator in
+            let header = StepHeader(step: communicator.rank == 1 ? 5 : 4, rows: 255)
+            let all = communicator.allGather(header.bytes).map { StepHeader($0) }
+            do throws(CollectiveError) {
+                return "\(String(describing: try header.agree(with: all, over: communicator)))"
+            } catch {
+                return error.description
+            }
+        }
+        #expect(errors.allSatisfy { $0.hasPrefix("training step: rank 1 on ") && $0.contains("has step 6 of rows ff") })
+    }
+
+    /// The last good state is kept for when the cause has been found.
+    @Test func savesTheStateBeforeABadStep() {
+        let runs = ThreadCommunicator.run(size: 2) { communicator -> (saved: [Int], error: String) in
+            let model = makeTinyDecoder()
+            var saved: [Int] = []
+            do {
+                let trainer = try Trainer(
+                    model: model, trainable: someRows(of: model), data: ToyData(), configuration: .toy(),
+                    communicator: communicator, team: model.team)
+                try trainer.run(control: RunControl(save: { saved.append($0.step) })) { progress in
+                    if progress.step == 2 { model.parameters.last!.tensor.pointer[0] = .nan }
+                }
+                return (saved, "none")
+            } catch {
+                return (saved, "\(error)")
+            }
+        }
+        for run in runs {
+            #expect(run.saved == [2])
+            #expect(run.error.hasPrefix("step 3: a gradient that is not finite"), "\(run.error)")
+            #expect(run.error.hasSuffix("the state after step 2 is saved"), "\(run.error)")
+        }
+    }
+
     @Test func namesTheRankWhoseWeightsDiffer() {
         var configuration = TrainingConfiguration.toy()
         configuration.replicaCheckInterval = 2

@@ -7,6 +7,7 @@
 #include "SinglePrecisionGEMM.h"
 #include "SharedCounter.h"
 #include "SquareRoot.h"
+#include "StopSignal.h"
 
 /// 1 when this CPU has what the vector code was compiled for (x86-64-v3: AVX2, FMA, BMI2, F16C), else 0.
 int neft_cpu_is_supported(void);

@@ -69,7 +69,7 @@ struct PlanCommand: SessionCommand {
                 lines.append(
                     String(format: "%5d  ", plan.ranks) + wire.padding(toLength: 6, withPad: " ", startingAt: 0)
                         + String(
-                            format: "%9.0f%9.1f%11.3f%12.3f%10.3f%8.3f%10.0f%12.2f", cost.memoryMiB(plan),
+                            format: "%9.0f  %7.1f  %9.3f  %10.3f  %8.3f  %6.3f  %8.0f  %10.2f", cost.memoryMiB(plan),
                             prediction.wireBytes / 1e6, prediction.computeSeconds,
                             prediction.reduceSeconds + prediction.shareSeconds, prediction.exposedSeconds,
                             prediction.stepSeconds, prediction.tokensPerSecond, prediction.efficiency))

@@ -91,13 +91,15 @@ extension Session {
         }
     }
 
-    /// Runs something collective of `Training`. A `TrainingError` is the same on all ranks; any other may be one
-    /// rank's alone.
+    /// Runs something collective of `Training`. A `TrainingError` and a `StopRequest` are the same on all ranks; any other
+    /// error may be one rank's alone.
     func trainingStep<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch let error as TrainingError {
             throw AgreedFailure(failure: Failure(error))
+        } catch let stop as StopRequest {
+            throw AgreedFailure(failure: Failure(stop, then: "before the first step; nothing is saved"))
         }
     }
 }

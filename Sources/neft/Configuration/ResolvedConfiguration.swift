@@ -3,8 +3,9 @@ struct ResolvedConfiguration {
     /// Names and values in the order of the help text.
     let settings: [(name: String, value: String)]
 
-    /// Options about the terminal and the configuration file itself are left out: they are no part of the run.
-    private static let left = ["config", "json", "quiet"]
+    /// Options about the terminal, the configuration file itself and what a run goes on from are left out: they are no
+    /// part of it.
+    private static let left = ["config", "json", "quiet", "resume"]
 
     /// - Parameters:
     ///   - command: parsed.

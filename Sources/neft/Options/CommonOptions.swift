@@ -7,6 +7,12 @@ struct CommonOptions: ParsableArguments {
             "Take options from this YAML file (learning-rate: 1e-3); options given here win.", valueName: "file"))
     var config: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "End the run when a rank has not been heard of for so long; 0: never (default: 30).", valueName: "seconds"),
+        transform: OptionValue.nonNegative)
+    var heartbeatTimeout = 30
+
     @Flag(help: "Write one JSON document to standard output, and everything else to standard error.")
     var json = false
 

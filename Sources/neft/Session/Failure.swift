@@ -14,6 +14,10 @@ struct Failure: Equatable {
     static let badInput: Int32 = 2
     /// A fault of the program or the machine.
     static let fault: Int32 = 1
+    /// The run was asked to stop, and can go on (EX_TEMPFAIL).
+    static let stopped: Int32 = 75
+    /// A rank was not heard of any more (EX_SOFTWARE).
+    static let silentRank: Int32 = 70
 
     let text: String
     let exitCode: Int32
@@ -27,12 +31,20 @@ struct Failure: Equatable {
         switch error {
         case let agreed as AgreedFailure: self = agreed.failure
         case let usage as UsageError: self = usage.failure
+        case let error as TrainingError:
+            self.init(text: "\(error)", exitCode: error.isFault ? Self.fault : Self.badInput)
         case is CommandError, is CheckpointError, is TokenizationError, is DatasetError, is NeuronError,
             is CollectiveError,
-            is EvaluationError, is TrainingError, is ReportingError:
+            is EvaluationError, is ReportingError:
             self.init(text: "\(error)", exitCode: Self.badInput)
         default: self.init(text: "\(error)", exitCode: Self.fault)
         }
+    }
+
+    /// A run that was asked to stop.
+    init(_ stop: StopRequest, then text: String) {
+        let name = StopSignals.name(stop.signal)
+        self.init(text: "stopped by \(name) to rank \(stop.rank) \(text)", exitCode: Self.stopped)
     }
 
     /// swift-argument-parser's complaint about the command line.

@@ -11,6 +11,7 @@ final class Session {
     let communicator: any Communicator
     let console: Console
     private let mpi: MPICommunicator?
+    private var heartbeat: Heartbeat?
 
     /// - Parameter environment: of the process; says whether a launcher started it.
     init(environment: [String: String]) throws {
@@ -29,6 +30,22 @@ final class Session {
     }
 
     var isRoot: Bool { communicator.rank == 0 }
+    /// Whether `mpirun` or `srun` started this process.
+    var hasLauncher: Bool { mpi != nil }
+
+    /// From now on the run ends when a rank is not heard of for `timeout` seconds; 0: it does not. Collective.
+    func watchRanks(timeout: Int) {
+        guard timeout > 0, let mpi, mpi.size > 1 else { return }
+        let (rank, host) = (mpi.rank, mpi.hostName)
+        do throws(CollectiveError) {
+            heartbeat = try Heartbeat.start(over: mpi, timeout: Double(timeout)) { silent in
+                if let silent { Console.error("rank \(rank) on \(host): \(silent)") }
+                _exit(Failure.silentRank)
+            }
+        } catch {
+            console.warn("\(error)")
+        }
+    }
 
     /// Runs `body` on every rank and waits for all. If it throws on any of them, all throw the same `AgreedFailure`,
     /// which names rank and host unless all failed alike. `body` must not communicate: a rank that fails would leave
@@ -67,7 +84,11 @@ final class Session {
     func end(with error: any Error) -> Never {
         console.finishProgress()
         if let agreed = error as? AgreedFailure {
-            if isRoot { Console.error(agreed.failure.text) }
+            if agreed.failure.exitCode == Failure.stopped {
+                console.stopped(agreed.failure.text)
+            } else if isRoot {
+                Console.error(agreed.failure.text)
+            }
             end(code: agreed.failure.exitCode)
         }
         let failure = Failure(error)
@@ -82,6 +103,9 @@ final class Session {
     /// Ends the process in step with the other ranks, which must do the same.
     func end(code: Int32) -> Never {
         console.finishProgress()
+        // No rank stops its heartbeat before all have come to the end.
+        communicator.barrier()
+        heartbeat?.stop()
         mpi?.finalize()
         exit(code)
     }

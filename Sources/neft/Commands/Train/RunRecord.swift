@@ -8,16 +8,25 @@ final class RunRecord {
     private let folder: RunFolder
     private let metrics: MetricsLog
     private var manifest: RunManifest
-    private var elapsed = 0.0
+    private var elapsed: Double
 
     /// Writes the configuration and the manifest.
-    init(folder: RunFolder, options: ResolvedConfiguration, manifest: RunManifest) throws {
+    /// - Parameter done: what earlier parts of the run have done, if `folder` is theirs.
+    init(
+        folder: RunFolder, options: ResolvedConfiguration, manifest: RunManifest, done: TrainingSummary?
+    ) throws {
         self.folder = folder
+        elapsed = done?.seconds ?? 0
         self.manifest = manifest
         do {
             try AtomicFile.write(options.yaml, to: folder.configurationPath)
             try manifest.write(to: folder.manifestPath)
-            metrics = try MetricsLog(path: folder.metricsPath)
+            metrics =
+                if let done {
+                    try MetricsLog(continuing: folder.metricsPath, afterStep: done.steps)
+                } else {
+                    try MetricsLog(path: folder.metricsPath)
+                }
         } catch {
             folder.discard()
             throw error
@@ -52,6 +61,12 @@ final class RunRecord {
             .init("peakMiB", .double(ProcessStatus.peakMiB)), .init("elapsedSeconds", .double(elapsed)),
         ])
     }
+
+    /// Brings to the disk what a checkpoint of this moment relies on.
+    func sync() throws { try metrics.sync() }
+
+    /// Closes the record of a run that goes on later.
+    func pause() throws { try metrics.close() }
 
     /// Puts `final/` in place and closes the record.
     func finish(seconds: Double, writeFinal: (_ folder: String) throws -> Void) throws {

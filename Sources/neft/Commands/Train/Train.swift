@@ -13,6 +13,11 @@ struct Train: SessionCommand {
               neft train -m MODEL -d train.jsonl -o RUN
               mpirun -n 8 neft train -m MODEL -d train.jsonl -o RUN --top 3% --epochs 2
               neft train --config RUN/config.yaml -o RUN2    # the same again
+              neft train --config RUN/config.yaml -o RUN --resume auto   # go on
+
+            SIGTERM or SIGUSR1 to any rank, or Ctrl-C without mpirun, ends the run after its step: it saves a \
+            checkpoint and exits with code 75. Given the same options, --resume leads to the same result, on any number \
+            of ranks.
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -27,6 +32,7 @@ struct Train: SessionCommand {
     @OptionGroup(title: "Training") var length: LengthOptions
     @OptionGroup(title: "Training") var rate: LearningRateOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
+    @OptionGroup(title: "Checkpoints") var checkpoints: CheckpointOptions
     @OptionGroup(title: "Exchange") var exchange: ExchangeSettings
     @OptionGroup(title: "Output") var output: OutputOptions
     @OptionGroup(title: "General") var common: CommonOptions
@@ -59,6 +65,7 @@ struct Train: SessionCommand {
         configuration.maxSteps = length.maxSteps
         configuration.maxGradNorm = training.maxGradNorm
         configuration.weightDecay = training.weightDecay
+        configuration.maxBadSteps = checkpoints.maxBadSteps
         configuration.exchange = exchange.options
         return configuration
     }

@@ -10,11 +10,12 @@ import Training
 /// One run of `neft train`, from its options to `final/`. Everything collective happens on all ranks in step; rank 0
 /// alone writes.
 struct TrainingRun {
-    private let command: Train
-    private let session: Session
-    private let work: Workload
-    private let rows: SampledRows
-    private let baseHash: String
+    let command: Train
+    let session: Session
+    let work: Workload
+    let rows: SampledRows
+    let baseHash: String
+    let plan: ResumePlan
     /// For methods whose result is a whole model.
     private let directoryWriter: ModelDirectoryWriter?
 
@@ -22,8 +23,9 @@ struct TrainingRun {
     init(_ command: Train, in session: Session) throws {
         self.command = command
         self.session = session
+        StopSignals.watch(hasLauncher: session.hasLauncher)
         // Refusals that need no weights come first.
-        try session.onRoot { try command.output.checkIsFree(isFolder: true) }
+        plan = try ResumePlan(command, in: session)
         try session.agree { if let file = command.neurons.neurons { _ = try NeuronMask.load(file) } }
         directoryWriter = try session.agree {
             command.method.method == .neft
@@ -40,16 +42,22 @@ struct TrainingRun {
     func run() throws {
         let clock = ContinuousClock.now
         let given = try givenMask()
-        let manifest = manifest()
-        let record = try session.onRoot {
-            try RunRecord(
-                folder: RunFolder(creating: command.output.output), options: command.resolved, manifest: manifest)
+        var identity = command.identity(
+            rows: rows, mask: given, baseHash: baseHash, dataHash: work.dataHash)
+        if let point = plan.point {
+            try session.together { () throws(TrainingError) in
+                try identity.require(in: point.record.identity, path: point.path)
+            }
         }
+        let manifest = manifest()
+        let record = try session.onRoot { try openRecord(manifest) }
         // A run that fails before its first step leaves nothing behind.
         var hasStarted = false
         defer { if !hasStarted { record?.discard() } }
 
-        let mask = try given ?? selectedMask()
+        let mask: NeuronMask? =
+            if let point = plan.point { point.mask } else { try given ?? selectedMask() }
+        if let mask, given == nil { identity.facts.append(Train.fact(of: mask)) }
         let trainable = try session.agree { try trainableRows(mask) }
         let trainer = try session.together { () throws(TrainingError) in
             try Trainer(
@@ -59,16 +67,22 @@ struct TrainingRun {
         }
         try session.onRoot { try record?.save(mask) }
         announce(mask, trainable, steps: trainer.totalSteps)
+        try resume(trainer)
 
-        session.console.progress("step", done: 0, total: trainer.totalSteps)
+        session.console.progress("step", done: trainer.step, total: trainer.totalSteps)
+        let control = control(record, mask: mask, identity: identity)
         var hasNotedCodecs = false
         let summary = try session.trainingStep {
-            try trainer.run { progress in
+            try trainer.run(control: control) { progress in
                 hasStarted = true
                 if !hasNotedCodecs { hasNotedCodecs = note(trainer.codecs) }
                 try record?.append(progress)
                 show(progress)
             }
+        }
+        if let stop = trainer.stopRequest, trainer.step < trainer.totalSteps {
+            try session.onRoot { try record?.pause() }
+            throw AgreedFailure(failure: stopped(stop, trainer))
         }
         try session.onRoot {
             try record?.finish(seconds: (ContinuousClock.now - clock) / .seconds(1)) { folder in
@@ -93,7 +107,7 @@ struct TrainingRun {
             host: hosts[0], hosts: hosts, cpuModel: RunManifest.localCPUModel(), blasCoreType: BLAS.coreType,
             threads: work.loaded.team.threads, ranks: hosts.count, seed: command.batches.seed, baseHash: baseHash,
             maskHash: nil, dataHashes: [work.dataset.file: work.dataHash], startedAt: Date(),
-            options: command.resolved.dictionary)
+            resumedAfterStep: plan.point?.record.step, options: command.resolved.dictionary)
     }
 
     // MARK: - Neurons
@@ -117,12 +131,13 @@ struct TrainingRun {
         guard command.method.method == .neft else { return nil }
         let method = command.profiling.profileMethod ?? .gradient
         session.console.note("scoring neurons (\(method.rawValue))")
-        let run = try session.together { () throws(TrainingError) in
+        var run = try session.together { () throws(TrainingError) in
             try ProfilingRun(
                 method: method, steps: command.neurons.profileSteps, seed: command.batches.seed,
                 exchange: command.exchange.options, model: work.loaded.model, baseHash: baseHash,
                 communicator: session.communicator, team: work.loaded.team)
         }
+        run.signal = { StopSignals.received }
         let profile = try session.profile(run, rows)
         let share = try command.top.share().fraction
         return try session.together { () throws -> NeuronMask in

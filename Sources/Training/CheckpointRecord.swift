@@ -1,0 +1,69 @@
+import Foundation
+
+/// `state.json` of a checkpoint: how far the run is, and whose it is.
+public struct CheckpointRecord: Codable, Equatable, Sendable {
+    /// How the run that writes checkpoints is made; the same for all its checkpoints.
+    public struct Maker: Codable, Equatable, Sendable {
+        public var neftVersion: String
+        /// What decides the last bits of a product: the kernel and the processor's type.
+        public var arithmetic: String
+        public var baseHash: String
+        /// nil where all rows are trained.
+        public var maskHash: String?
+
+        public init(neftVersion: String, arithmetic: String, baseHash: String, maskHash: String?) {
+            self.neftVersion = neftVersion
+            self.arithmetic = arithmetic
+            self.baseHash = baseHash
+            self.maskHash = maskHash
+        }
+    }
+
+    static let formatVersion = 1
+
+    public var formatVersion = CheckpointRecord.formatVersion
+    /// Steps done. The next batch and its learning rate are functions of it.
+    public var step: Int
+    public var totalSteps: Int
+    /// Steps that changed the weights: those the optimizer has counted.
+    public var updates: Int
+    /// Trained values.
+    public var valueCount: Int
+    public var summary: TrainingSummary
+    public var identity: RunIdentity
+    public var maker: Maker
+    /// Which rank owned which values; see `StateTransfer.layout`.
+    public var layout: String
+
+    /// What cannot be so; nil if all is well.
+    var fault: String? {
+        if formatVersion != Self.formatVersion { return "format version \(formatVersion), not \(Self.formatVersion)" }
+        guard step >= 1, step <= totalSteps, updates >= 0, updates <= step, valueCount >= 1 else {
+            return "step \(step) of \(totalSteps) with \(updates) updates of \(valueCount) values"
+        }
+        return nil
+    }
+
+    /// Bytes that `init(bytes:)` takes.
+    public func bytes() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(self)) + Array("\n".utf8)
+    }
+
+    public init(bytes: [UInt8]) throws { self = try JSONDecoder().decode(Self.self, from: Data(bytes)) }
+
+    init(
+        step: Int, totalSteps: Int, updates: Int, valueCount: Int, summary: TrainingSummary, identity: RunIdentity,
+        maker: Maker, layout: String
+    ) {
+        self.step = step
+        self.totalSteps = totalSteps
+        self.updates = updates
+        self.valueCount = valueCount
+        self.summary = summary
+        self.identity = identity
+        self.maker = maker
+        self.layout = layout
+    }
+}

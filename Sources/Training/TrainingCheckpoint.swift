@@ -1,0 +1,81 @@
+import Checkpoints
+import Foundation
+import Neurons
+
+/// A whole checkpoint of a run, on the disk of rank 0.
+///
+/// ```
+/// checkpoint-000100/ manifest.json  state.json  moments.safetensors
+///                    adapter.safetensors  neurons.safetensors            (--method neft)
+///                    weights.safetensors                                 (other methods)
+/// ```
+public struct TrainingCheckpoint: Sendable {
+    public let path: String
+    public let record: CheckpointRecord
+
+    static let recordName = "state.json"
+    static let momentsName = "moments.safetensors"
+    static let maskName = "neurons.safetensors"
+    /// In the format of `RowAdapter`; that of selected neurons can be used as an adapter.
+    static func weightsName(hasMask: Bool) -> String { hasMask ? "adapter.safetensors" : "weights.safetensors" }
+
+    /// Opens a checkpoint and reads all of its files to see that they are whole.
+    public init(path: String) throws(TrainingError) {
+        func damaged(_ found: String) -> TrainingError {
+            TrainingError(
+                subject: path, found: found, expected: "a whole checkpoint",
+                hint: "pass another checkpoint-NNNNNN, or --resume auto for the newest that is whole")
+        }
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+            throw damaged("no such folder")
+        }
+        if let fault = CheckpointManifest.fault(in: path) { throw damaged(fault) }
+        do {
+            let data = FileManager.default.contents(atPath: "\(path)/\(Self.recordName)") ?? Data()
+            record = try CheckpointRecord(bytes: Array(data))
+        } catch {
+            throw damaged("\(Self.recordName) cannot be read")
+        }
+        if let fault = record.fault { throw damaged("\(Self.recordName): \(fault)") }
+        self.path = path
+    }
+
+    /// The trained neurons; nil where all rows are trained.
+    public func mask() throws -> NeuronMask? {
+        record.maker.maskHash == nil ? nil : try NeuronMask.load("\(path)/\(Self.maskName)")
+    }
+
+    // MARK: - In the folder of a run
+
+    public static func name(step: Int) -> String { "checkpoint-" + String(format: "%06d", step) }
+
+    /// The step in a checkpoint's name.
+    static func step(name: String) -> Int? {
+        guard name.hasPrefix("checkpoint-") else { return nil }
+        let digits = name.dropFirst("checkpoint-".count)
+        guard let step = Int(digits), step >= 0, Self.name(step: step) == name else { return nil }
+        return step
+    }
+
+    /// Checkpoints of a run's folder, whole or not, oldest first.
+    static func all(in folder: String) -> [(step: Int, path: String)] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.compactMap { name in step(name: name).map { ($0, "\(folder)/\(name)") } }.sorted { $0.0 < $1.0 }
+    }
+
+    /// The newest whole checkpoint in a run's folder.
+    /// - Parameter warn: told of every newer one that is not whole.
+    public static func newest(in folder: String, warn: (String) -> Void) -> TrainingCheckpoint? {
+        for (step, path) in all(in: folder).reversed() {
+            do throws(TrainingError) {
+                let checkpoint = try TrainingCheckpoint(path: path)
+                if checkpoint.record.step == step { return checkpoint }
+                warn("\(path): left aside: it holds step \(checkpoint.record.step)")
+            } catch {
+                warn("\(path): left aside: \(error.found)")
+            }
+        }
+        return nil
+    }
+}
