@@ -1,12 +1,10 @@
 # neft across hosts, over links of 100 Mbit/s.
 
 the_same_bits_on_1_2_and_4_hosts() {
-    local expected
-    expected=$(reference short)
     launch_on_hosts 2 "${train[@]}" -o "$work/two" "${short[@]}"
-    expect "$expected" "$(adapter "$work/two")" "adapter of 2 hosts"
+    expect "$(reference short)" "$(adapter "$work/two")" "adapter of 2 hosts"
     launch_on_hosts 4 "${train[@]}" -o "$work/four" "${short[@]}" --wire raw --exchange allreduce
-    expect "$expected" "$(adapter "$work/four")" "adapter of 4 hosts"
+    expect "$(reference short)" "$(adapter "$work/four")" "adapter of 4 hosts"
 }
 
 the_same_bits_on_2_hosts_with_2_ranks_each() {
@@ -41,7 +39,7 @@ doctor_finds_another_program() {
 
 a_killed_rank_ends_the_run() {
     local job start code=0
-    launch_on_hosts 4 "${train[@]}" -o "$work/killed" "${options[@]}" --epochs 50 &
+    launch_on_hosts 4 "${train[@]}" -o "$work/killed" "${endless[@]}" &
     job=$!
     await 30 has_steps "$work/killed" 1
     start=$SECONDS
@@ -52,9 +50,24 @@ a_killed_rank_ends_the_run() {
     await 10 no_ranks
 }
 
+a_rank_that_hangs_ends_the_run() {
+    local job start hanging
+    launch_on_hosts 2 "${train[@]}" -o "$work/hangs" "${endless[@]}" --heartbeat-timeout 5 \
+        >"$work/hangs.out" 2>&1 &
+    job=$!
+    await 30 has_steps "$work/hangs" 1
+    hanging=$(ranks_of_lab h2)
+    start=$SECONDS
+    kill -STOP "$hanging"
+    expect_code 70 wait "$job"
+    within $((SECONDS - start)) 0 15 "seconds"
+    grep -q "rank 1 on h2" "$work/hangs.out"
+    await 10 no_ranks
+}
+
 a_cut_link_ends_the_run() {
     local job start code=0
-    launch_on_hosts 4 "${train[@]}" -o "$work/cut" "${options[@]}" --epochs 50 &
+    launch_on_hosts 4 "${train[@]}" -o "$work/cut" "${endless[@]}" &
     job=$!
     await 30 has_steps "$work/cut" 1
     start=$SECONDS
@@ -68,5 +81,6 @@ a_cut_link_ends_the_run() {
 }
 
 for name in the_same_bits_on_1_2_and_4_hosts the_same_bits_on_2_hosts_with_2_ranks_each doctor_measures_the_links \
-    doctor_finds_another_program a_killed_rank_ends_the_run a_cut_link_ends_the_run; do check "$name" 90; done
+    doctor_finds_another_program a_killed_rank_ends_the_run a_rank_that_hangs_ends_the_run \
+    a_cut_link_ends_the_run; do check "$name" 90; done
 "$lab/hosts-up" 4 100mbit  # whatever a test that failed has left

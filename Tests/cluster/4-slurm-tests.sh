@@ -44,7 +44,7 @@ many_nodes() {
 
 an_array_of_shares() {
     local job
-    job=$(OUTPUT=$work/shares SHARES="1% 3%" NEFT_OPTIONS="${short[*]} --quiet" submit array-shares --array=0-1%2)
+    job=$(OUTPUT=$work/shares SHARES="1% 3%" NEFT_OPTIONS="${options[*]} --max-steps 2 --quiet" submit array-shares --array=0-1%2)
     completed "$job"
     local small large
     small=$(stat -c %s "$work/shares/top-1/final/adapter.safetensors")
@@ -81,7 +81,7 @@ a_stopped_run_is_queued_again_and_goes_on() {
 a_time_limit_stops_and_saves() {
     # Slurm may send it up to a minute early: the first part is short, and there is a checkpoint all the same.
     local job
-    job=$(OUTPUT=$work/limit MPIRUN_OPTIONS="--bind-to none" NEFT_OPTIONS="${options[*]} --epochs 100 --quiet" \
+    job=$(OUTPUT=$work/limit MPIRUN_OPTIONS="--bind-to none" NEFT_OPTIONS="${endless[*]} --quiet" \
         submit requeue --time=1 --signal=B:USR1@50)
     await 60 grep -qs "saved; queued again" "$work/neft-$job.log"
     ls "$work/limit" | grep -q '^checkpoint-[0-9]*$'
@@ -91,7 +91,7 @@ a_time_limit_stops_and_saves() {
 
 a_rank_that_dies_ends_the_job() {
     local job start
-    job=$(OUTPUT=$work/dies START=srun DOCTOR=no NEFT_OPTIONS="${options[*]} --epochs 50 --quiet" submit many-nodes)
+    job=$(OUTPUT=$work/dies START=srun DOCTOR=no NEFT_OPTIONS="${endless[*]} --quiet" submit many-nodes)
     await 30 has_steps "$work/dies" 1
     start=$SECONDS
     kill -KILL "$(ranks_of_lab h2)"
@@ -99,6 +99,13 @@ a_rank_that_dies_ends_the_job() {
     expect FAILED "$(state "$job")" "state"
     within $((SECONDS - start)) 0 20 "seconds"
     await 10 no_ranks
+}
+
+srun_without_pmix_is_refused() {
+    expect_code 2 slurm "srun --nodes=2 --ntasks=2 --mpi=none $neft ${train[*]} -o $work/alone ${short[*]}" \
+        >"$work/out" 2>&1
+    grep -q "srun --mpi=pmix" "$work/out"
+    [ ! -e "$work/alone" ]
 }
 
 the_launcher_in_an_allocation() {
@@ -115,5 +122,5 @@ everything_is_taken_down() {
 }
 
 for name in one_node many_nodes an_array_of_shares a_stopped_run_is_queued_again_and_goes_on \
-    a_time_limit_stops_and_saves a_rank_that_dies_ends_the_job the_launcher_in_an_allocation \
-    everything_is_taken_down; do check "$name" 120; done
+    a_time_limit_stops_and_saves a_rank_that_dies_ends_the_job srun_without_pmix_is_refused \
+    the_launcher_in_an_allocation everything_is_taken_down; do check "$name" 120; done

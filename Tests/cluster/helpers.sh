@@ -65,12 +65,8 @@ await() { # SECONDS COMMAND…
 has_ended() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; } # PID
 
 adapter() { sha256sum "$1/final/adapter.safetensors" | cut -d' ' -f1; }
-# The adapter of the run that one rank makes undisturbed, short or long; made when first asked for.
-reference() { # short|long
-    local -n how=$1
-    [ -e "$work/$1/final" ] || "$neft" "${train[@]}" -o "$work/$1" "${how[@]}" --threads 2 >&2
-    adapter "$work/$1"
-}
+# The adapter of the run that one rank made undisturbed.
+reference() { adapter "$work/$1"; } # short|long
 has_steps() { # RUN COUNT
     [ -e "$1/metrics.jsonl" ] && [ "$(wc -l <"$1/metrics.jsonl")" -ge "$2" ]
 }
