@@ -203,8 +203,14 @@ public struct CostModel: Sendable {
         SliceLayout(count: plan.selectedCount, size: plan.ranks).bucketCount
     }
 
-    /// The speed of a link, bytes per second, below which `wire` is faster than `raw`; nil if it never or always is.
-    public func breakEven(_ plan: Plan, wire: ExchangeOptions.Wire) -> Double? {
+    /// On which links a wire is faster than `raw`.
+    public enum BreakEven: Sendable, Equatable {
+        case never, always
+        /// Bytes per second, each way, of a host's link.
+        case below(Double)
+    }
+
+    public func breakEven(_ plan: Plan, wire: ExchangeOptions.Wire) -> BreakEven {
         func gain(_ speed: Double) -> Double {
             var plan = plan
             plan.linkBytesPerSecond = speed
@@ -212,12 +218,13 @@ public struct CostModel: Sendable {
             return raw.reduce + raw.share - coded.reduce - coded.share
         }
         var (slow, fast) = (1e5, 1e12)
-        guard gain(slow) > 0, gain(fast) <= 0 else { return nil }
+        guard gain(slow) > 0 else { return .never }
+        guard gain(fast) <= 0 else { return .always }
         for _ in 0..<60 {
             let middle = (slow * fast).squareRoot()
             if gain(middle) > 0 { slow = middle } else { fast = middle }
         }
-        return slow
+        return .below(slow)
     }
 }
 

@@ -41,16 +41,32 @@ struct CostModelTests {
         #expect(shared.reduceSeconds > speeds[1].reduceSeconds)
     }
 
-    @Test func breakEvenSeparatesTheWires() throws {
-        for wire in [ExchangeOptions.Wire.exact, .bf16] {
-            let speed = try #require(model.breakEven(plan(ranks: 4), wire: wire))
-            func seconds(_ wire: ExchangeOptions.Wire, _ link: Double) -> Double {
-                let exchange = model.exchange(plan(ranks: 4, link: link), wire: wire)
-                return exchange.reduce + exchange.share
-            }
-            #expect(seconds(wire, speed * 0.9) < seconds(.raw, speed * 0.9))
-            #expect(seconds(wire, speed * 1.1) > seconds(.raw, speed * 1.1))
+    @Test func breakEvenSeparatesTheWires() {
+        func seconds(_ wire: ExchangeOptions.Wire, _ link: Double) -> Double {
+            let exchange = model.exchange(plan(ranks: 4, link: link), wire: wire)
+            return exchange.reduce + exchange.share
         }
+        for wire in [ExchangeOptions.Wire.exact, .bf16] {
+            switch model.breakEven(plan(ranks: 4), wire: wire) {
+            case .below(let speed):
+                #expect(seconds(wire, speed * 0.9) < seconds(.raw, speed * 0.9))
+                #expect(seconds(wire, speed * 1.1) > seconds(.raw, speed * 1.1))
+            case .always:
+                #expect([1e6, 1e8, 1e11].allSatisfy { seconds(wire, $0) < seconds(.raw, $0) })
+            case .never:
+                Issue.record("\(wire) is smaller, so on a slow link it is faster")
+            }
+        }
+    }
+
+    @Test func aWireThatCostsTooMuchNeverPays() {
+        var slow = model
+        slow.constants.codecs[.exact] = .init(
+            gradientBits: 32, weightBits: 32, encodeSeconds: 1e-8, decodeSeconds: 1e-8)
+        #expect(slow.breakEven(plan(ranks: 4), wire: .exact) == .never)
+        slow.constants.codecs[.exact] = .init(
+            gradientBits: 8, weightBits: 8, encodeSeconds: 1e-12, decodeSeconds: 1e-12)
+        #expect(slow.breakEven(plan(ranks: 4), wire: .exact) == .always)
     }
 
     /// Moments are spread over the ranks; everything else each has.

@@ -82,10 +82,13 @@ struct PlanCommand: SessionCommand {
         }
         if let last = rows.last(where: { $0.plan.ranks > 1 }) {
             for wire in ExchangeOptions.Wire.allCases where wire != .raw {
-                let text = cost.breakEven(last.plan, wire: wire).map { "below \(Rate(bytesPerSecond: $0)) per host" }
-                lines.append(
-                    "\(wire.rawValue) is faster than raw on \(last.plan.ranks) ranks \(text ?? "at no speed, or at every")"
-                )
+                let speeds =
+                    switch cost.breakEven(last.plan, wire: wire) {
+                    case .never: "at no speed of the link"
+                    case .always: "at any speed of the link"
+                    case .below(let speed): "below \(Rate(bytesPerSecond: speed)) per host"
+                    }
+                lines.append("\(wire.rawValue) is faster than raw on \(last.plan.ranks) ranks \(speeds)")
             }
         }
         return lines
@@ -112,13 +115,21 @@ struct PlanCommand: SessionCommand {
                             "stepSeconds": .double(prediction.stepSeconds),
                             "tokensPerSecond": .double(prediction.tokensPerSecond),
                             "efficiency": .double(prediction.efficiency),
-                            "breakEvenBytesPerSecond":
-                                (plan.ranks > 1 && prediction.wire != .raw
-                                ? cost.breakEven(plan, wire: prediction.wire) : nil).map { .double($0) } ?? .null,
+                            "breakEvenBytesPerSecond": breakEven(plan, prediction.wire, cost),
                         ]
                     }
                 }),
         ]
+    }
+
+    /// A speed, or "never" or "always"; null where there is nothing to compare.
+    private func breakEven(_ plan: CostModel.Plan, _ wire: ExchangeOptions.Wire, _ cost: CostModel) -> JSONValue {
+        guard plan.ranks > 1, wire != .raw else { return .null }
+        return switch cost.breakEven(plan, wire: wire) {
+        case .never: "never"
+        case .always: "always"
+        case .below(let speed): .double(speed)
+        }
     }
 }
 
