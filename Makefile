@@ -15,11 +15,11 @@ quickstart:  ## from nothing to a fine-tuned model on two ranks, in about 15 min
 test:  ## install what the tests need and run all of them
 	Tests/run
 
-test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root; 5 minutes)
-	Tests/ClusterTests/run
+test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 4 minutes)
+	Tests/cluster/run
 
 test-long:  ## disturb a run on four hosts twenty times and compare its result (root; 10 minutes)
-	Tests/LongTests/chaos
+	Tests/long/chaos
 
 bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
 	Benchmarks/run
