@@ -18,8 +18,9 @@ test:  ## install what the tests need and run all of them
 test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 4 minutes)
 	Tests/cluster/run
 
-test-long:  ## disturb a run on four hosts twenty times and compare its result (root; 10 minutes)
+test-long:  ## disturb a run twenty times; build and test as an ordinary user (root; 25 minutes)
 	Tests/long/chaos
+	Tests/long/ordinary-user
 
 bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
 	Benchmarks/run
