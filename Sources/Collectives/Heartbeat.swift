@@ -14,11 +14,14 @@ public final class Heartbeat {
     ///
     /// - Parameters:
     ///   - timeout: seconds of silence that end the run; more than 0.
+    ///   - onWarning: called on the watching thread of the rank that has missed another for a sixth of the timeout, with a
+    ///     line that names it, and once more should it come back.
     ///   - onSilence: called on the watching thread of the rank that misses others, with a line that names them, and of
     ///     ranks that it could tell, with nil. It must end the process.
     /// - Throws: the same on every rank if packets do not pass between them; the run is then not watched.
     public static func start(
-        over communicator: any Communicator, timeout: Double, onSilence: @escaping @Sendable (String?) -> Void
+        over communicator: any Communicator, timeout: Double, onWarning: @escaping @Sendable (String) -> Void,
+        onSilence: @escaping @Sendable (String?) -> Void
     ) throws(CollectiveError) -> Heartbeat {
         precondition(timeout > 0, "Heartbeat: a timeout of \(timeout) s")
         let rank = communicator.rank
@@ -41,7 +44,7 @@ public final class Heartbeat {
         let loop = socket.flatMap {
             HeartbeatLoop(
                 rank: rank, hosts: hosts, token: Array(invitation[2...]), socket: $0, timeout: timeout,
-                onSilence: onSilence)
+                onWarning: onWarning, onSilence: onSilence)
         }
 
         loop?.start()

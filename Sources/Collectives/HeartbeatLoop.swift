@@ -10,6 +10,7 @@ final class HeartbeatLoop: @unchecked Sendable {
     private let socket: HeartbeatSocket
     private let timeout: Double
     private let interval: Double
+    private let onWarning: @Sendable (String) -> Void
     private let onSilence: @Sendable (String?) -> Void
     private let wake: (read: Int32, write: Int32)
 
@@ -24,11 +25,13 @@ final class HeartbeatLoop: @unchecked Sendable {
     /// By rank: when it was last heard of, seconds. Of ranks other than 0 only rank 0's counts.
     private var lastHeard: [Double]
     private var addresses: [sockaddr_in?]
+    /// Those that a warning has named.
+    private var missing: Set<Int> = []
 
     /// - Parameter hosts: by rank.
     init?(
         rank: Int, hosts: [String], token: [UInt8], socket: HeartbeatSocket, timeout: Double,
-        onSilence: @escaping @Sendable (String?) -> Void
+        onWarning: @escaping @Sendable (String) -> Void, onSilence: @escaping @Sendable (String?) -> Void
     ) {
         self.rank = rank
         self.hosts = hosts
@@ -36,6 +39,7 @@ final class HeartbeatLoop: @unchecked Sendable {
         self.socket = socket
         self.timeout = timeout
         interval = min(1, timeout / 5)
+        self.onWarning = onWarning
         self.onSilence = onSilence
         unheard = rank == 0 ? Set(1..<hosts.count) : [0]
         lastHeard = Array(repeating: 0, count: hosts.count)
@@ -118,6 +122,7 @@ final class HeartbeatLoop: @unchecked Sendable {
                 onSilence(nil)
                 continue
             }
+            if missing.remove(packet.rank) != nil { onWarning("\(name(packet.rank)) is heard of again") }
             lastHeard[packet.rank] = Self.now
             addresses[packet.rank] = from
             condition.withLock {
@@ -129,15 +134,24 @@ final class HeartbeatLoop: @unchecked Sendable {
     private func complain() {
         let now = Self.now
         let others = rank == 0 ? Array(1..<hosts.count) : [0]
+        for other in others where now - lastHeard[other] > max(3 * interval, timeout / 6) {
+            guard missing.insert(other).inserted else { continue }
+            let (seconds, limit) = (now - lastHeard[other], timeout)
+            onWarning(
+                String(
+                    format: "no sign of life from \(name(other)) for %.0f s; the run ends after %g s", seconds, limit))
+        }
         let silent = others.filter { now - lastHeard[$0] > timeout }
         guard let first = silent.first else { return }
         // The others learn of it even where their launcher cannot reach them.
         if rank == 0 { for _ in 0..<3 { sendToAll(.end) } }
-        let names = silent.prefix(8).map { "rank \($0) on \(hosts[$0])" }.joined(separator: ", ")
+        let names = silent.prefix(8).map(name).joined(separator: ", ")
         let more = silent.count > 8 ? " and \(silent.count - 8) more" : ""
         let seconds = Int((now - lastHeard[first]).rounded())
         onSilence("no sign of life from \(names)\(more) for \(seconds) s: stopped, dead or cut off; the run ends")
     }
+
+    private func name(_ rank: Int) -> String { "rank \(rank) on \(hosts[rank])" }
 
     private func sendToAll(_ kind: HeartbeatSocket.Packet.Kind) {
         let packet = HeartbeatSocket.Packet(token: token, kind: kind, rank: rank)

@@ -15,12 +15,16 @@ import Testing
     }
 
     /// Starts three ranks, stops one after a while, and waits longer than the timeout.
-    private func run(stopping silent: Int?) -> (log: Log, errors: [String?]) {
-        let log = Log()
+    private func run(stopping silent: Int?) -> (log: Log, warnings: Log, errors: [String?]) {
+        let (log, warnings) = (Log(), Log())
         let errors = ThreadCommunicator.run(size: 3) { communicator -> String? in
             let rank = communicator.rank
             do throws(CollectiveError) {
-                let heartbeat = try Heartbeat.start(over: communicator, timeout: 1) { log.add($0, rank: rank) }
+                let heartbeat = try Heartbeat.start(over: communicator, timeout: 1) {
+                    warnings.add($0, rank: rank)
+                } onSilence: {
+                    log.add($0, rank: rank)
+                }
                 Thread.sleep(forTimeInterval: 1.5)
                 communicator.barrier()
                 if rank == silent { heartbeat.stop() }
@@ -32,27 +36,29 @@ import Testing
                 return error.description
             }
         }
-        return (log, errors)
+        return (log, warnings, errors)
     }
 
     @Test func noComplaintWhileAllAreThere() {
-        let (log, errors) = run(stopping: nil)
+        let (log, warnings, errors) = run(stopping: nil)
         #expect(errors == [nil, nil, nil])
-        for rank in 0..<3 { #expect(log[rank].isEmpty, "\(log[rank])") }
+        for rank in 0..<3 { #expect(log[rank].isEmpty && warnings[rank].isEmpty, "\(log[rank])") }
     }
 
     /// Rank 0 names the silent one and tells the other.
     @Test func aSilentRankIsNamed() throws {
-        let (log, _) = run(stopping: 2)
+        let (log, warnings, _) = run(stopping: 2)
         let line = try #require(log[0].first ?? nil)
         #expect(line.hasPrefix("no sign of life from rank 2 on \(localHostName()) for 1 s"), "\(line)")
+        // Before, and once.
+        #expect(warnings[0] == ["no sign of life from rank 2 on \(localHostName()) for 1 s; the run ends after 1 s"])
         #expect(log[1].first == .some(.none) && !log[1].isEmpty)
         #expect(log[2].isEmpty)
     }
 
     /// Nobody hears of the others any more: each says so.
     @Test func aSilentRankZeroIsNamedByAll() {
-        let (log, _) = run(stopping: 0)
+        let (log, _, _) = run(stopping: 0)
         for rank in 1..<3 {
             #expect(log[rank].first??.hasPrefix("no sign of life from rank 0 on ") == true, "\(log[rank])")
         }

@@ -25,9 +25,10 @@ link_is() { # FROM TO LOWEST_MILLISECONDS HIGHEST_MILLISECONDS
     local milliseconds rate rest best=0 shortest=1000000
     for try in 1 2 3 4 5; do
         read -r milliseconds rest rate rest <<<"$(measure "$1" "$2" 8)"
-        best=$(awk -v a="$best" -v b="$rate" 'BEGIN { print a > b ? a : b }')
-        shortest=$(awk -v a="$shortest" -v b="$milliseconds" 'BEGIN { print a < b ? a : b }')
-        awk -v rate="$best" -v time="$shortest" -v highest="$4" 'BEGIN { exit !(rate >= 10625000 && time <= highest) }' && break
+        best=$(awk -v a="$best" -v b="$rate" 'BEGIN { print (a > b ? a : b) }')
+        shortest=$(awk -v a="$shortest" -v b="$milliseconds" 'BEGIN { print (a < b ? a : b) }')
+        awk -v rate="$best" -v time="$shortest" -v most="$4" 'BEGIN { exit !(rate >= 10625000 && time <= most) }' &&
+            break
     done
     within "$best" 10625000 14375000 "bytes per second at 100 Mbit/s"
     within "$shortest" "$3" "$4" "milliseconds"

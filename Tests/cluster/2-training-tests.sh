@@ -67,7 +67,7 @@ a_rank_that_hangs_ends_the_run() {
 
 a_cut_link_ends_the_run() {
     local job start code=0
-    launch_on_hosts 4 "${train[@]}" -o "$work/cut" "${endless[@]}" &
+    launch_on_hosts 4 "${train[@]}" -o "$work/cut" "${endless[@]}" >"$work/cut.out" 2>&1 &
     job=$!
     await 30 has_steps "$work/cut" 1
     start=$SECONDS
@@ -78,6 +78,8 @@ a_cut_link_ends_the_run() {
     await 40 no_ranks
     within $((SECONDS - start)) 0 40 "seconds"
     "$lab/link" h3 up
+    cat "$work/cut.out"
+    grep -q "no sign of life from rank 2 on h3" "$work/cut.out"
 }
 
 for name in the_same_bits_on_1_2_and_4_hosts the_same_bits_on_2_hosts_with_2_ranks_each doctor_measures_the_links \

@@ -36,6 +36,9 @@ final class Console {
     /// An error; from any rank.
     static func error(_ text: String) { write("neft: error: \(text)\n", to: STDERR_FILENO) }
 
+    /// A warning; from any rank and thread.
+    static func warning(_ text: String) { write("neft: warning: \(text)\n", to: STDERR_FILENO) }
+
     /// A run that ends before its end, as it was asked to.
     func stopped(_ text: String) {
         guard isActive else { return }

@@ -38,7 +38,10 @@ final class Session {
         guard timeout > 0, let mpi, mpi.size > 1 else { return }
         let (rank, host) = (mpi.rank, mpi.hostName)
         do throws(CollectiveError) {
-            heartbeat = try Heartbeat.start(over: mpi, timeout: Double(timeout)) { silent in
+            heartbeat = try Heartbeat.start(over: mpi, timeout: Double(timeout)) { warning in
+                // All miss a silent rank 0: one is enough to say so.
+                if rank <= 1 { Console.warning("rank \(rank) on \(host): \(warning)") }
+            } onSilence: { silent in
                 if let silent { Console.error("rank \(rank) on \(host): \(silent)") }
                 _exit(Failure.silentRank)
             }
