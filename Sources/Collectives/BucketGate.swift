@@ -1,6 +1,6 @@
 import CKernels
 
-/// Which buckets of a gradient are complete. One thread opens, another looks.
+/// Which buckets are complete. One thread opens, another looks.
 final class BucketGate: @unchecked Sendable {
     private let flags: UnsafeMutableBufferPointer<UInt64>
 

@@ -15,14 +15,21 @@ public final class ExchangeReplay {
         /// Of this rank, per step.
         public var encodeSeconds = 0.0
         public var decodeSeconds = 0.0
-        /// What is left of `reduceSeconds` behind a backward pass of `computeSeconds`; nil if none was replayed.
+        /// What steps that compute waited for of `reduceSeconds` and `shareSeconds`; nil if none were replayed.
         public var exposedReduceSeconds: Double?
+        public var exposedShareSeconds: Double?
+        /// Share of `seconds` that steps that compute did not wait for, 0…1.
+        public var hiddenShare: Double? {
+            guard let exposedReduceSeconds, let exposedShareSeconds, seconds > 0 else { return nil }
+            return max(0, 1 - (exposedReduceSeconds + exposedShareSeconds) / seconds)
+        }
         public var gradientCodec: CodecChoice?
         public var weightCodec: CodecChoice?
         public var groupSize = 1
     }
 
     private let communicator: any Communicator
+    private var count: Int { gradient.count }
     private let gradient: UnsafeBufferPointer<Float>
     private let before: UnsafeBufferPointer<Float>
     private let after: UnsafeBufferPointer<Float>
@@ -46,14 +53,15 @@ public final class ExchangeReplay {
     }
 
     /// Collective.
-    /// - Parameter computeSeconds: replays a backward pass of this length as pauses after which one bucket each is
-    ///   ready.
+    /// - Parameter computeSeconds: of a step, replayed as pauses: a third for a forward pass that needs one bucket of the
+    ///   last step's weights before each of them, two thirds for a backward pass after each of which one bucket of
+    ///   gradients is ready.
     public func run(_ options: ExchangeOptions, steps: Int, computeSeconds: Double? = nil) throws(CollectiveError)
         -> Result
     {
         let exchange = RowExchange(communicator: communicator, count: gradient.count, options: options)
         let warmup = options.codec == .auto ? CodecChoice.trials + 1 : 2
-        var (reduces, shares, exposed): ([Double], [Double], [Double]) = ([], [], [])
+        var (reduces, shares): ([Double], [Double]) = ([], [])
         for step in 0..<warmup + steps {
             if step == warmup { _ = exchange.takeStatistics() }
             let reduced = try reduce(exchange)
@@ -63,10 +71,12 @@ public final class ExchangeReplay {
             shares.append(shared)
         }
         let statistics = exchange.takeStatistics()
-        if let computeSeconds {
-            for _ in 0..<steps { exposed.append(try reduceBehind(exchange, computeSeconds)) }
-        }
         var result = Result()
+        if let computeSeconds {
+            let exposed = try replay(exchange, steps: steps, computeSeconds: computeSeconds)
+            result.exposedReduceSeconds = median(exposed.reduce)
+            result.exposedShareSeconds = median(exposed.share)
+        }
         result.wireBytes = Double(statistics.wireBytes) / Double(steps)
         result.reduceWireBytes = Double(statistics.reduceWireBytes) / Double(steps)
         result.rawBytes = Double(statistics.rawBytes) / Double(steps)
@@ -74,7 +84,6 @@ public final class ExchangeReplay {
         result.decodeSeconds = statistics.decodeSeconds / Double(steps)
         result.reduceSeconds = median(reduces)
         result.shareSeconds = median(shares)
-        result.exposedReduceSeconds = computeSeconds == nil ? nil : median(exposed)
         result.gradientCodec = exchange.gradientCodec
         result.weightCodec = exchange.weightCodec
         result.groupSize = exchange.groupSize
@@ -104,18 +113,67 @@ public final class ExchangeReplay {
         }
     }
 
-    private func reduceBehind(_ exchange: RowExchange, _ computeSeconds: Double) throws(CollectiveError) -> Double {
-        prepare(gradient)
-        let order = Array((0..<exchange.slices.bucketCount).reversed())
-        exchange.startReduce(work.buffer, leafCount: communicator.size, order: order)
-        for bucket in order {
-            pause(seconds: computeSeconds / Double(order.count))
-            exchange.gradientIsReady(bucket: bucket)
+    /// Steps with a computation, one after another as a trainer does them.
+    /// - Returns: by step, what the rank that waited most waited for gradients and for weights, seconds.
+    private func replay(
+        _ exchange: RowExchange, steps: Int, computeSeconds: Double
+    ) throws(CollectiveError) -> (reduce: [Double], share: [Double]) {
+        guard let before = before.baseAddress, let after = after.baseAddress, let gradient = gradient.baseAddress
+        else { return ([], []) }
+        let forward = Array(0..<exchange.slices.bucketCount)
+        let third = computeSeconds / 3 / Double(forward.count)
+        let sink = sink.pointer
+        var (reduces, shares): ([Double], [Double]) = ([], [])
+        func clock(_ body: () throws(CollectiveError) -> Void) throws(CollectiveError) -> Double {
+            let start = ContinuousClock.now
+            try body()
+            return (ContinuousClock.now - start).seconds
         }
-        return try timed { () throws(CollectiveError) in
-            try exchange.finishReduce()
-            _ = exchange.norm(work.buffer)
+        communicator.barrier()
+        // Nothing is on its way when the first step begins: it is not counted.
+        for _ in 0...steps {
+            var waited = 0.0
+            for bucket in forward {
+                waited += try clock { () throws(CollectiveError) in exchange.waitForShared(bucket: bucket) }
+                pause(seconds: third)
+            }
+            waited += try clock { () throws(CollectiveError) in try exchange.finishShare() }
+            shares.append(waited)
+            work.pointer.update(from: gradient, count: count)
+            exchange.startReduce(work.buffer, leafCount: communicator.size, order: forward.reversed())
+            for bucket in forward.reversed() {
+                pause(seconds: 2 * third)
+                exchange.gradientIsReady(bucket: bucket)
+            }
+            reduces.append(
+                try clock { () throws(CollectiveError) in
+                    try exchange.finishReduce()
+                    _ = exchange.norm(work.buffer)
+                })
+            exchange.startShare(
+                work.buffer, order: forward, read: { $1.update(from: before + $0.lowerBound, count: $0.count) },
+                write: { (sink + $0.lowerBound).update(from: $1, count: $0.count) })
+            for bucket in forward {
+                let own = exchange.slices.slice(bucket, of: communicator.rank)
+                (work.pointer + own.lowerBound).update(from: after + own.lowerBound, count: own.count)
+                exchange.valuesAreReady(bucket: bucket)
+            }
         }
+        try exchange.finishShare()
+        return (slowest(reduces.dropFirst()), slowest(shares.dropFirst()))
+    }
+
+    /// By element, the most of any rank.
+    private func slowest(_ own: some Collection<Double>) -> [Double] {
+        var most = [Double](repeating: 0, count: own.count)
+        for bytes in communicator.allGather(Array(own).withUnsafeBytes { Array($0) }) {
+            bytes.withUnsafeBytes { raw in
+                for index in most.indices {
+                    most[index] = max(most[index], raw.loadUnaligned(fromByteOffset: index * 8, as: Double.self))
+                }
+            }
+        }
+        return most
     }
 
     private func share(_ exchange: RowExchange) throws(CollectiveError) -> Double {
@@ -132,10 +190,7 @@ public final class ExchangeReplay {
     private func timed<Failure: Error>(_ body: () throws(Failure) -> Void) throws(Failure) -> Double {
         let start = ContinuousClock.now
         try body()
-        let own = (ContinuousClock.now - start).seconds
-        return communicator.allGather(withUnsafeBytes(of: own) { Array($0) }).map { bytes in
-            bytes.withUnsafeBytes { $0.loadUnaligned(as: Double.self) }
-        }.max()!
+        return slowest(CollectionOfOne((ContinuousClock.now - start).seconds))[0]
     }
 
     private func pause(seconds: Double) {

@@ -11,6 +11,7 @@ extension RowExchange {
     public func reduce(_ gradient: UnsafeMutableBufferPointer<Float>, leafCount: Int) throws(CollectiveError) {
         gate.openAll()
         try reduceWhenReady(gradient, leafCount: leafCount, order: Array(0..<slices.bucketCount))
+        weightCodec = weightChoice
     }
 
     /// The same on a thread of its own, while the gradient is still being computed: a bucket is sent when
@@ -19,6 +20,7 @@ extension RowExchange {
     /// - Parameter order: every bucket of `slices` once, in the order in which they are sent; the same on all ranks.
     public func startReduce(_ gradient: UnsafeMutableBufferPointer<Float>, leafCount: Int, order: [Int]) {
         precondition(order.sorted() == Array(0..<slices.bucketCount), "startReduce: not every bucket once")
+        precondition(!isSharing, "startReduce: weights are on their way")
         gate.closeAll()
         nonisolated(unsafe) let (exchange, gradient) = (self, gradient)
         thread.start {
@@ -37,6 +39,7 @@ extension RowExchange {
     public func finishReduce() throws(CollectiveError) {
         thread.wait()
         if let failure { throw failure }
+        weightCodec = weightChoice
     }
 
     private func reduceWhenReady(
@@ -52,7 +55,7 @@ extension RowExchange {
         statistics.reduceWireBytes += statistics.wireBytes - before
         guard options.mode == .allreduce else { return }
         try gather(
-            base, isWeights: false, read: { _, _ in },
+            base, order: order, isWeights: false, read: { _, _ in },
             write: { (base + $0.lowerBound).update(from: $1, count: $0.count) })
     }
 }

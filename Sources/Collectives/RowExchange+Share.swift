@@ -17,34 +17,100 @@ extension RowExchange {
         read: (_ range: Range<Int>, _ into: UnsafeMutablePointer<Float>) -> Void,
         write: (_ range: Range<Int>, _ values: UnsafePointer<Float>) -> Void
     ) throws(CollectiveError) {
+        precondition(!isSharing, "share: one is under way")
+        gate.openAll()
+        try shareWhenReady(newValues, order: Array(0..<slices.bucketCount), read: read, write: write)
+        weightCodec = weightChoice
+    }
+
+    /// Whether `share` has anything to send.
+    public var sendsWeights: Bool { options.mode == .sharded && communicator.size > 1 }
+
+    /// The same as `share` on a thread of its own, while new values are still being computed and after that: a bucket is
+    /// sent when `valuesAreReady` has said that this rank's are complete. Until `finishShare` has returned, `newValues`
+    /// is not to be touched but for buckets that are not ready yet, what `write` takes not but for buckets that
+    /// `waitForShared` has waited for, and the communicator and other methods are not to be used. Collective.
+    /// - Parameter order: every bucket of `slices` once, in the order in which they are sent; the same on all ranks.
+    public func startShare(
+        _ newValues: UnsafeMutableBufferPointer<Float>, order: [Int],
+        read: @escaping (_ range: Range<Int>, _ into: UnsafeMutablePointer<Float>) -> Void,
+        write: @escaping (_ range: Range<Int>, _ values: UnsafePointer<Float>) -> Void
+    ) {
+        precondition(order.sorted() == Array(0..<slices.bucketCount), "startShare: not every bucket once")
+        precondition(!isSharing, "startShare: one is under way")
+        gate.closeAll()
+        arrivals.closeAll()
+        isSharing = true
+        nonisolated(unsafe) let (exchange, newValues, read, write) = (self, newValues, read, write)
+        thread.start {
+            do throws(CollectiveError) {
+                try exchange.shareWhenReady(newValues, order: order, read: read, write: write)
+            } catch {
+                exchange.failure = error
+            }
+            // After an error nobody must wait for what does not come.
+            exchange.arrivals.openAll()
+        }
+    }
+
+    /// This rank's new values of a bucket will not change any more.
+    public func valuesAreReady(bucket: Int) { gate.open(bucket) }
+
+    /// Waits until the new values of a bucket have been written, on this rank; not at all if none are on their way. Sleeps
+    /// meanwhile. An error ends the waiting too: `finishShare` tells of it.
+    public func waitForShared(bucket: Int) {
+        var pacing = PollPacing()
+        while !arrivals.isOpen(bucket) { pacing.idle() }
+    }
+
+    /// Waits for the end of what `startShare` began; does nothing if that is done. Every bucket must be ready.
+    public func finishShare() throws(CollectiveError) {
+        guard isSharing else { return }
+        thread.wait()
+        isSharing = false
+        if let failure { throw failure }
+        weightCodec = weightChoice
+    }
+
+    private func shareWhenReady(
+        _ newValues: UnsafeMutableBufferPointer<Float>, order: [Int],
+        read: (Range<Int>, UnsafeMutablePointer<Float>) -> Void, write: (Range<Int>, UnsafePointer<Float>) -> Void
+    ) throws(CollectiveError) {
         precondition(newValues.count == count, "share: \(newValues.count) values, not \(count)")
         guard let base = newValues.baseAddress else { return }
-        if options.mode == .sharded && communicator.size > 1 {
-            try gather(base, isWeights: true, read: read, write: write)
+        if sendsWeights { return try gather(base, order: order, isWeights: true, read: read, write: write) }
+        for bucket in order {
+            var pacing = PollPacing()
+            while !gate.isOpen(bucket) { pacing.idle(isResting: true) }
+            for range in owned.map({ $0.clamped(to: slices.bucket(bucket)) }) where !range.isEmpty {
+                write(range, base + range.lowerBound)
+            }
+            arrivals.open(bucket)
         }
-        for range in owned { write(range, base + range.lowerBound) }
     }
 
     /// Sends each rank's slices to all others.
     /// - Parameters:
     ///   - values: `[count]`, with the own slices in their places.
-    ///   - isWeights: whether there are present values, whose differences compress better.
+    ///   - order: of the buckets.
+    ///   - isWeights: whether there are present values, whose differences compress better. The own values are then
+    ///     written too.
     ///   - read: the present values.
     ///   - write: takes the values of a range of another rank's slice.
     func gather(
-        _ values: UnsafeMutablePointer<Float>, isWeights: Bool,
+        _ values: UnsafeMutablePointer<Float>, order: [Int], isWeights: Bool,
         read: (Range<Int>, UnsafeMutablePointer<Float>) -> Void,
         write: (Range<Int>, UnsafePointer<Float>) -> Void
     ) throws(CollectiveError) {
-        let isCoded = weightCodec.next(communicator)
+        let isCoded = weightChoice.next(communicator)
         let seconds = try withoutActuallyEscaping(read) { read throws(CollectiveError) in
             try withoutActuallyEscaping(write) { write throws(CollectiveError) in
                 let pass = GatherPass(
                     self, values: values, isWeights: isWeights, isCoded: isCoded, read: read, write: write)
-                return try run(pass, order: Array(0..<slices.bucketCount))
+                return try run(pass, order: order)
             }
         }
-        weightCodec.note(seconds: seconds)
+        weightChoice.note(seconds: seconds)
     }
 }
 
@@ -91,8 +157,9 @@ private final class GatherPass: ExchangePass {
     // MARK: - Before
 
     func prepare(_ round: ExchangeRound, piece: Int) -> PieceOfWork {
-        guard isFramed, !exchange.peers.isEmpty, piece < exchange.framesPerSlice else { return .finished }
-        let range = exchange.frame(piece, of: exchange.slice(round, ofGroup: exchange.group))
+        if piece == 0 { return exchange.gate.isOpen(round.bucket) ? .worked : .gated }
+        guard isFramed, !exchange.peers.isEmpty, piece <= exchange.framesPerSlice else { return .finished }
+        let range = exchange.frame(piece - 1, of: exchange.slice(round, ofGroup: exchange.group))
         guard !range.isEmpty else { return .finished }
         let new = values + range.lowerBound
         let scratch = exchange.scratch.pointer.words
@@ -128,6 +195,16 @@ private final class GatherPass: ExchangePass {
     // MARK: - After
 
     func consume(_ round: ExchangeRound, piece: Int) throws(CollectiveError) -> PieceOfWork {
+        let state = try takeIn(round, piece: piece)
+        if state == .finished && isWeights {
+            let own = exchange.slice(round, ofGroup: exchange.group)
+            if !own.isEmpty { write(own, values + own.lowerBound) }
+            exchange.arrivals.open(round.bucket)
+        }
+        return state
+    }
+
+    private func takeIn(_ round: ExchangeRound, piece: Int) throws(CollectiveError) -> PieceOfWork {
         var index = piece
         if let node = exchange.node {
             if index == 0 {

@@ -5,7 +5,8 @@ import Kernels
 /// and the owners' new weights are sent to all.
 ///
 /// A step is `reduce` (or `startReduce` and `finishReduce`, while gradients are still being computed), `norm`, the
-/// optimizer on the values in `owned`, `share`. All are collective. Whatever the options (but `Wire.bf16`), the results
+/// optimizer on the values in `owned`, `share` (or `startShare` and `finishShare`, while the next step computes with what
+/// has arrived). All are collective. Whatever the options (but `Wire.bf16`), the results
 /// have the same bits; with a power of two of ranks also whatever their number (see `LeafTree`).
 ///
 /// Buckets (see `SliceLayout`) are worked through one after the other: while one is on its way the next is coded and the
@@ -28,7 +29,10 @@ public final class RowExchange {
     public let groupSize: Int
     /// Whether gradients and weights are compressed.
     public internal(set) var gradientCodec: CodecChoice
+    /// As of the last `finishShare`.
     public internal(set) var weightCodec: CodecChoice
+    /// Of the thread that communicates.
+    var weightChoice: CodecChoice
 
     let communicator: any Communicator
     /// Which group this rank belongs to, and its place there. Without groups every rank is one.
@@ -76,7 +80,11 @@ public final class RowExchange {
     var receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)] = []
     var statistics = ExchangeStatistics()
 
+    /// Whether this rank's values of a bucket are complete, and whether all ranks' have been written.
     let gate: BucketGate
+    let arrivals: BucketGate
+    /// Between `startShare` and `finishShare`.
+    var isSharing = false
     lazy var thread = CommunicationThread()
     var failure: CollectiveError?
 
@@ -105,6 +113,7 @@ public final class RowExchange {
             ? nil : NodeMemory(communicator: communicator, groupSize: groupSize, slotValues: slices.longestBucket)
         gradientCodec = CodecChoice(options, isAlone: peers.isEmpty)
         weightCodec = gradientCodec
+        weightChoice = gradientCodec
 
         let frame = PlaneCodec.frameValues
         framesPerSlice = (slices.longestSlice + frame - 1) / frame
@@ -125,6 +134,7 @@ public final class RowExchange {
         blockSquares = .allocate(capacity: slices.blockCount)
         gatheredSquares = .allocate(capacity: slices.blockCount)
         gate = BucketGate(count: slices.bucketCount)
+        arrivals = BucketGate(count: slices.bucketCount)
         sends.reserveCapacity(peers.count)
         receives.reserveCapacity(peers.count)
     }
@@ -141,6 +151,7 @@ public final class RowExchange {
 
     /// What this rank's calls have cost since the last time this was asked.
     public func takeStatistics() -> ExchangeStatistics {
+        precondition(!isSharing, "takeStatistics: an exchange is under way")
         defer { statistics = ExchangeStatistics() }
         return statistics
     }

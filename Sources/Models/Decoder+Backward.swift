@@ -7,21 +7,25 @@ extension Decoder {
         gradient: UnsafeMutableBufferPointer<Float>
     ) -> Double {
         forwardBackward(
-            batch, trainable: trainable, lossScale: lossScale, gradient: gradient, onLayerGradient: { _ in })
+            batch, trainable: trainable, lossScale: lossScale, gradient: gradient, beforeLayer: { _ in },
+            onLayerGradient: { _ in })
     }
 
     public func forwardBackward(
         _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
-        gradient: UnsafeMutableBufferPointer<Float>, onLayerGradient: (_ layer: Int) -> Void
+        gradient: UnsafeMutableBufferPointer<Float>, beforeLayer: (_ layer: Int) -> Void,
+        onLayerGradient: (_ layer: Int) -> Void
     ) -> Double {
         precondition(gradient.count == trainable.count, "forwardBackward: gradient of \(gradient.count) floats")
         guard batch.targetCount > 0, let gradient = gradient.baseAddress else {
+            beforeLayer(layerCount)
             gradient.update(repeating: 0)
             return 0
         }
         let pass = BackwardPass(self, trainable: trainable, gradient: gradient)
         prepare(batch, keptLayers: layerCount - pass.lowestLayer, targets: batch.targetCount, gathered: pass.mostRows)
-        forward(batch, keepFrom: pass.lowestLayer)
+        forward(batch, keepFrom: pass.lowestLayer, beforeLayer: beforeLayer)
+        beforeLayer(layerCount)
         pass.head(batch, lossScale: lossScale)
         onLayerGradient(layerCount)
         for layer in stride(from: layerCount - 1, through: pass.lowestLayer, by: -1) {

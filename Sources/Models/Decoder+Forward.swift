@@ -4,14 +4,18 @@ import Kernels
 extension Decoder {
     /// Runs the blocks on `tokens`; the result is `workspace.final`. Layers from `keepFrom` on keep what their
     /// backward pass needs, in slots 1, 2, …. `attention` fills `slot.attention` from the slot's rotated q, k and v.
+    /// `beforeLayer`: see `LanguageModel`; not called with `layerCount`.
     func runBlocks(
-        tokens: [Int32], keepFrom: Int, attention: (_ layer: Int, _ slot: Workspace.Slot) -> Void
+        tokens: [Int32], keepFrom: Int, beforeLayer: (_ layer: Int) -> Void = { _ in },
+        attention: (_ layer: Int, _ slot: Workspace.Slot) -> Void
     ) {
         let c = configuration
         let (T, C, F) = (tokens.count, c.hiddenSize, c.intermediateSize)
         let w = workspace
+        beforeLayer(-1)
         gatherRows(team, out: slot(0, keepFrom).input, source: embedding, rows: tokens, n: T, C: C)
         for l in 0..<c.layerCount {
+            beforeLayer(l)
             let (layer, s) = (layers[l], slot(l, keepFrom))
             rmsNormForward(
                 team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C,
@@ -42,8 +46,8 @@ extension Decoder {
     }
 
     /// The blocks over a packed batch.
-    func forward(_ batch: PackedBatch, keepFrom: Int) {
-        runBlocks(tokens: batch.tokens, keepFrom: keepFrom) { _, s in
+    func forward(_ batch: PackedBatch, keepFrom: Int, beforeLayer: (_ layer: Int) -> Void = { _ in }) {
+        runBlocks(tokens: batch.tokens, keepFrom: keepFrom, beforeLayer: beforeLayer) { _, s in
             attentionForward(
                 team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
                 rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,

@@ -93,12 +93,19 @@ public protocol LanguageModel: AnyObject {
         gradient: UnsafeMutableBufferPointer<Float>
     ) -> Double
 
-    /// The same, and says while it works which gradients will not change any more: when `onLayerGradient` is called with
-    /// `layer`, those of all projections and norms of `layer` and the layers above are in place, and with `layerCount`
-    /// those of the final norm and of a head of its own. Layers descend; it may be called for some of them, or never.
+    /// The same, and says while it works which weights it is about to use and which gradients will not change any more.
+    /// - Parameters:
+    ///   - beforeLayer: called with `layer` before a weight of that layer is read for the first time, with -1 before the
+    ///     embedding is, and with `layerCount` before the final norm and the head are and before anything is written to
+    ///     `gradient`. Layers ascend; it may be called for some of them, but always with `layerCount`: weights of layers
+    ///     up to `layer` must then be in place, those of higher ones may still change.
+    ///   - onLayerGradient: when it is called with `layer`, the gradients of all projections and norms of `layer` and the
+    ///     layers above are in place, and with `layerCount` those of the final norm and of a head of its own. Layers
+    ///     descend; it may be called for some of them, or never.
     func forwardBackward(
         _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
-        gradient: UnsafeMutableBufferPointer<Float>, onLayerGradient: (_ layer: Int) -> Void
+        gradient: UnsafeMutableBufferPointer<Float>, beforeLayer: (_ layer: Int) -> Void,
+        onLayerGradient: (_ layer: Int) -> Void
     ) -> Double
 
     /// Logits at `positions` (indices into the batch's tokens), written to `logits` `[positions.count, V]`.
@@ -112,8 +119,10 @@ public protocol LanguageModel: AnyObject {
 extension LanguageModel {
     public func forwardBackward(
         _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
-        gradient: UnsafeMutableBufferPointer<Float>, onLayerGradient: (_ layer: Int) -> Void
+        gradient: UnsafeMutableBufferPointer<Float>, beforeLayer: (_ layer: Int) -> Void,
+        onLayerGradient: (_ layer: Int) -> Void
     ) -> Double {
-        forwardBackward(batch, trainable: trainable, lossScale: lossScale, gradient: gradient)
+        beforeLayer(layerCount)
+        return forwardBackward(batch, trainable: trainable, lossScale: lossScale, gradient: gradient)
     }
 }

@@ -1,15 +1,19 @@
 import Collectives
 import Models
 
-/// When each bucket of the packed gradient is complete during a backward pass. The same on every rank.
+/// When each bucket of the packed rows is complete during a backward pass, and when a forward pass first needs it. The
+/// same on every rank.
 struct BucketReadiness {
-    /// By bucket: the layer whose gradient completes it, `layerCount` for what lies above the layers.
+    /// By bucket: its lowest layer, whose gradient completes it and which is the first to need it; `layerCount` for what
+    /// lies above the layers.
     let layers: [Int]
-    /// Buckets in the order in which they are complete.
-    let order: [Int]
+    /// Buckets in the order in which a backward pass completes them.
+    let backwardOrder: [Int]
+    /// Buckets in the order in which a forward pass needs them.
+    let forwardOrder: [Int]
 
-    /// When the whole backward pass is done: the embedding's gradient is complete.
-    static let afterAllLayers = -1
+    /// Of the embedding, which is needed first and whose gradient is complete when the backward pass is done.
+    static let belowAllLayers = -1
 
     init(_ slices: SliceLayout, trainable: TrainableRows, model: any LanguageModel) {
         var layers = [Int](repeating: model.layerCount, count: slices.bucketCount)
@@ -19,13 +23,14 @@ struct BucketReadiness {
                 switch model.parameters[entry.parameter].role {
                 case .projection(let layer, _), .norm(let layer?): layer
                 case .norm(nil), .head: model.layerCount
-                case .embedding: Self.afterAllLayers
+                case .embedding: Self.belowAllLayers
                 }
             for bucket in layers.indices where slices.bucket(bucket).overlaps(values) {
                 layers[bucket] = min(layers[bucket], layer)
             }
         }
         self.layers = layers
-        order = layers.indices.sorted { (layers[$0], $0) > (layers[$1], $1) }
+        forwardOrder = layers.indices.sorted { (layers[$0], $0) < (layers[$1], $1) }
+        backwardOrder = forwardOrder.reversed()
     }
 }

@@ -152,10 +152,13 @@ public struct CostModel: Sendable {
         let leaves = (plan.globalBatch + plan.microBatch - 1) / plan.microBatch
         let compute = Double(leavesPerRank(plan)) * leafSeconds
         let exchange = exchange(plan, wire: wire)
-        // Gradients travel while the last micro-batch's backward pass goes on, which is two thirds of it; what comes
-        // last, a bucket, cannot hide.
-        let hidden = exchange.reduce * (1 - 1 / Double(Self.buckets(plan)))
-        let exposed = exchange.reduce - min(hidden, leafSeconds * 2 / 3) + exchange.share
+        // Gradients travel while the last micro-batch's backward pass goes on, which is two thirds of it, and weights
+        // while the next step's first forward pass does. The last bucket of the ones and the first of the others cannot
+        // hide.
+        let canHide = 1 - 1 / Double(Self.buckets(plan))
+        let exposed =
+            exchange.reduce - min(exchange.reduce * canHide, leafSeconds * 2 / 3)
+            + exchange.share - min(exchange.share * canHide, leafSeconds / 3)
         let step = compute + exposed
         let tokens = Double(plan.globalBatch * plan.rowTokens)
         return Prediction(

@@ -38,22 +38,37 @@ public final class RowOptimizer {
     public func update(
         _ gradient: UnsafeMutableBufferPointer<Float>, learningRate: Double, gradientScale: Float = 1
     ) {
-        precondition(gradient.count == access.count, "RowOptimizer: \(gradient.count) values, not \(access.count)")
+        apply(
+            beginUpdate(learningRate: learningRate, gradientScale: gradientScale), to: gradient,
+            within: 0..<access.count)
+    }
+
+    /// Begins an update that is made part by part: `apply` must then come for every owned value once.
+    func beginUpdate(learningRate: Double, gradientScale: Float) -> AdamWStep {
         updates += 1
-        guard let base = gradient.baseAddress else { return }
-        let step = AdamWStep(
+        return AdamWStep(
             update: updates, learningRate: learningRate, weightDecay: weightDecay, gradientScale: gradientScale)
+    }
+
+    /// Does what `update` does for the owned values of a packed range. Any cut into ranges gives the same bits.
+    func apply(_ step: AdamWStep, to gradient: UnsafeMutableBufferPointer<Float>, within values: Range<Int>) {
+        precondition(gradient.count == access.count, "RowOptimizer: \(gradient.count) values, not \(access.count)")
+        guard let base = gradient.baseAddress else { return }
         var (first, second) = (firstMoment.pointer, secondMoment.pointer)
         for range in owned {
-            // Neither range nor pointers change while the team works.
-            nonisolated(unsafe) let (moment1, moment2) = (first, second)
-            team.forEachBlock(of: range.count, block: Self.tile) { block, _ in
-                let values = range.lowerBound + block.lowerBound..<range.lowerBound + block.upperBound
-                access.forEachRun(in: values) { part, weights in
-                    let offset = part.lowerBound - range.lowerBound
-                    adamW(
-                        weights: weights, gradient: base + part.lowerBound, firstMoment: moment1 + offset,
-                        secondMoment: moment2 + offset, count: part.count, step: step)
+            let common = range.clamped(to: values)
+            if !common.isEmpty {
+                // Of the first value in common; neither range nor pointers change while the team works.
+                let offset = common.lowerBound - range.lowerBound
+                nonisolated(unsafe) let (moment1, moment2) = (first + offset, second + offset)
+                team.forEachBlock(of: common.count, block: Self.tile) { block, _ in
+                    let tile = common.lowerBound + block.lowerBound..<common.lowerBound + block.upperBound
+                    access.forEachRun(in: tile) { part, weights in
+                        let offset = part.lowerBound - common.lowerBound
+                        adamW(
+                            weights: weights, gradient: base + part.lowerBound, firstMoment: moment1 + offset,
+                            secondMoment: moment2 + offset, count: part.count, step: step)
+                    }
                 }
             }
             first += range.count

@@ -6,7 +6,7 @@ extension Trainer {
     /// Updates the optimizer has made.
     var updates: Int { optimizer.updates }
 
-    /// Everything besides the weights that the next step depends on.
+    /// Everything besides the weights that the next step depends on. To be read only after `settle`.
     var stateBuffers: [StateBuffer] {
         var buffers = [
             StateBuffer(name: "firstMoment", holder: .owners, values: optimizer.firstMoment.buffer),

@@ -9,6 +9,9 @@ import Models
 /// that this rank owns, and shares the new weights. With a power of two of ranks, every number of them leaves the same
 /// bits in the model.
 ///
+/// New weights are on their way while the next step begins: between two steps of `run` the trained rows are not to be
+/// read or changed but after `settle`.
+///
 /// Memory beside the model, for N trained values on P ranks: the gradient (4 N bytes), ⌈log₂⌉ of this rank's
 /// micro-batches as many partial sums, the moments of the own slice (8 N / P). Nothing of that size is allocated after
 /// `init`.
@@ -34,10 +37,12 @@ public final class Trainer {
     /// - Parameters:
     ///   - trainable: the rows to train; not empty.
     ///   - team: threads for the optimizer; may be the model's.
+    ///   - bucketValues: how the rows are cut for the exchange, see `SliceLayout`; changes no bits.
     /// - Throws: for a configuration that cannot work.
     public init(
         model: any LanguageModel, trainable: TrainableRows, data: any TrainingData,
-        configuration: TrainingConfiguration, communicator: any Communicator, team: WorkerTeam
+        configuration: TrainingConfiguration, communicator: any Communicator, team: WorkerTeam,
+        bucketValues: Int? = nil
     ) throws(TrainingError) {
         try configuration.validate()
         precondition(trainable.count > 0, "Trainer: nothing to train")
@@ -53,7 +58,7 @@ public final class Trainer {
             totalSteps: totalSteps)
         batch = BatchGradient(
             model: model, trainable: trainable, communicator: communicator, options: configuration.exchange,
-            maxMicroBatches: data.maxMicroBatches)
+            maxMicroBatches: data.maxMicroBatches, bucketValues: bucketValues)
         access = PackedRowAccess(trainable, parameters: model.parameters)
         optimizer = RowOptimizer(
             access: access, owned: batch.exchange.owned, weightDecay: configuration.weightDecay, team: team)
@@ -69,7 +74,8 @@ public final class Trainer {
     /// - Parameters:
     ///   - control: when to save, and whether to stop. A run that is stopped, or given up because of gradients that are
     ///     not finite, saves its last good state.
-    ///   - report: called after each step, on every rank. An error it throws ends the run on this rank alone.
+    ///   - report: called after each step, on every rank. An error it throws ends the run on this rank alone. The trained
+    ///     rows may still change meanwhile: see `settle`.
     /// - Throws: `TrainingError` for gradients that are not finite, `CollectiveError` for ranks that disagree or a
     ///   damaged message, and what `report` and `control.save` throw.
     @discardableResult
@@ -86,13 +92,19 @@ public final class Trainer {
         while step < totalSteps {
             let progress: TrainingProgress
             do {
-                progress = try performStep(signal: control.signal())
+                progress = try performStep(signal: control.signal(), settles: isRead(afterStep: step + 1, control))
             } catch let error as TrainingError {
                 guard step > 0, control.save != nil else { throw error }
                 try save()
                 throw error.adding("the state after step \(step) is saved")
             }
-            try report(progress)
+            do {
+                try report(progress)
+            } catch {
+                // Whoever ends the run may communicate.
+                try settle()
+                throw error
+            }
             if step % configuration.replicaCheckInterval == 0 || step == totalSteps { try requireEqualWeights() }
             guard step < totalSteps else { break }
             if stopRequest != nil {
@@ -104,6 +116,16 @@ public final class Trainer {
         return summary
     }
 
+    /// Whether the weights are needed after a step, as far as that is known before it.
+    private func isRead(afterStep step: Int, _ control: RunControl) -> Bool {
+        step == totalSteps || step % configuration.replicaCheckInterval == 0
+            || (control.save != nil && control.saveEvery > 0 && step % control.saveEvery == 0)
+    }
+
+    /// Waits until the weights after `step` are in place on this rank and nothing is on its way any more. To be called
+    /// before the trained rows, the optimizer's state or the communicator are used between two steps; by any ranks.
+    public func settle() throws(CollectiveError) { try batch.exchange.finishShare() }
+
     /// Collective. What the ranks must have in common before they start.
     private func requireAgreement() throws(CollectiveError) {
         for (option, value) in configuration.options { try communicator.requireAgreement(on: option, value: value) }
@@ -112,15 +134,19 @@ public final class Trainer {
         try requireEqualWeights()
     }
 
-    /// Collective.
+    /// Collective. Settles.
     func requireEqualWeights() throws(CollectiveError) {
+        try settle()
         try ReplicaHash.requireAgreement(access, over: communicator, afterStep: step)
     }
 
     /// One optimizer step. Collective. `run` does all of them; alone it is for measurements.
-    /// - Parameter signal: that asks this rank to stop; 0 for none. It becomes `stopRequest` on all ranks.
+    /// - Parameters:
+    ///   - signal: that asks this rank to stop; 0 for none. It becomes `stopRequest` on all ranks.
+    ///   - settles: whether to wait for the new weights; else they may be on their way until the next step or `settle`.
+    ///     The same on all ranks.
     /// - Throws: `TrainingError` for a gradient that is not finite and must not be left out; nothing has changed then.
-    public func performStep(signal: Int32 = 0) throws -> TrainingProgress {
+    public func performStep(signal: Int32 = 0, settles: Bool = true) throws -> TrainingProgress {
         let start = ContinuousClock.now
         let plan = data.step(step)
         let outcome = try batch.compute(plan, header: StepHeader(step: step, rows: rows, signal: signal))
@@ -130,20 +156,22 @@ public final class Trainer {
         let normed = ContinuousClock.now
         let rate = schedule.rate(step: step)
         var exchangeSeconds = outcome.exchangeSeconds + (normed - reduced).inSeconds
+        // With what came of the step before.
+        var statistics = batch.exchange.takeStatistics()
 
         // Norm and loss have the same bits on every rank, so all ranks decide alike.
         let isSkipped = !(norm.isFinite && outcome.loss.isFinite)
         if isSkipped {
             if summary.skippedSteps >= configuration.maxBadSteps { throw notFinite(loss: outcome.loss, norm: norm) }
         } else {
-            optimizer.update(batch.gradient, learningRate: rate, gradientScale: clipScale(norm: norm))
-            let updated = ContinuousClock.now
-            try batch.exchange.share(
-                batch.gradient, read: { access.gather($0, into: $1) },
-                write: { access.scatter($1, to: $0) })
-            exchangeSeconds += (ContinuousClock.now - updated).inSeconds
+            try update(learningRate: rate, gradientScale: clipScale(norm: norm))
+            if settles || outcome.stop != nil {
+                let updated = ContinuousClock.now
+                try settle()
+                statistics += batch.exchange.takeStatistics()
+                exchangeSeconds += (ContinuousClock.now - updated).inSeconds
+            }
         }
-        let statistics = batch.exchange.takeStatistics()
         let progress = TrainingProgress(
             step: step + 1, totalSteps: totalSteps, epoch: step / data.stepsPerEpoch + 1, loss: outcome.loss,
             learningRate: rate, gradientNorm: norm, isSkipped: isSkipped, tokens: plan.tokens,
@@ -154,6 +182,26 @@ public final class Trainer {
         step += 1
         summary.add(progress)
         return progress
+    }
+
+    /// Turns the summed gradient into the new weights of the owned rows and starts to share them, the buckets that the
+    /// next forward pass needs first before the others.
+    private func update(learningRate: Double, gradientScale: Float) throws(CollectiveError) {
+        let (exchange, access) = (batch.exchange, access)
+        let read = { (range: Range<Int>, into: UnsafeMutablePointer<Float>) in access.gather(range, into: into) }
+        let write = { (range: Range<Int>, values: UnsafePointer<Float>) in access.scatter(values, to: range) }
+        guard exchange.sendsWeights else {
+            optimizer.update(batch.gradient, learningRate: learningRate, gradientScale: gradientScale)
+            try exchange.share(batch.gradient, read: read, write: write)
+            return
+        }
+        let order = batch.readiness.forwardOrder
+        exchange.startShare(batch.gradient, order: order, read: read, write: write)
+        let step = optimizer.beginUpdate(learningRate: learningRate, gradientScale: gradientScale)
+        for bucket in order {
+            optimizer.apply(step, to: batch.gradient, within: exchange.slices.bucket(bucket))
+            exchange.valuesAreReady(bucket: bucket)
+        }
     }
 
     /// What the gradient is multiplied with, as `torch.nn.utils.clip_grad_norm_` has it; at most 1.

@@ -18,11 +18,12 @@ public struct TrainingProgress: Sendable, Equatable {
     public var stepSeconds: Double
     /// Forward and backward passes.
     public var computeSeconds: Double
-    /// Exchanging losses, gradients and weights while nothing is computed, waiting for the other ranks included.
+    /// Exchanging losses, gradients and weights while nothing is computed, waiting for the other ranks included. New
+    /// weights count for the step that waits for them: the next one, unless they were needed before.
     public var exchangeSeconds: Double
-    /// What the exchange took, that part included that is hidden behind the backward pass.
+    /// What the exchange took, that part included that is hidden behind the computation; as above.
     public var exchangeBusySeconds: Double
-    /// Bytes this rank sent, and how many they would have been as plain floats.
+    /// Bytes this rank sent, and how many they would have been as plain floats; as above.
     public var wireBytes: Int
     public var rawBytes: Int
 

@@ -43,7 +43,8 @@ import Testing
         var complete: [(offset: Int, values: [UInt32])] = []
         gradient.withUnsafeMutableBufferPointer { gradient in
             _ = model.forwardBackward(
-                makeBatch(lengths: lengths), trainable: trainable, lossScale: 1, gradient: gradient
+                makeBatch(lengths: lengths), trainable: trainable, lossScale: 1, gradient: gradient,
+                beforeLayer: { _ in }
             ) { layer in
                 calls.append(layer)
                 for entry in trainable.entries {
@@ -62,6 +63,39 @@ import Testing
         for (offset, values) in complete {
             #expect(gradient[offset..<offset + values.count].map(\.bitPattern) == values)
         }
+    }
+
+    /// Weights that come just before they are asked for are in time, and no gradient is written before all are there.
+    @Test(arguments: [true, false]) func weightsAreAskedForInTime(tied: Bool) {
+        let batch = makeBatch(lengths: lengths)
+        let model = makeTinyDecoder(tied: tied)
+        let trainable = model.allTrainable
+        let expected = model.gradients(batch, trainable: trainable, lossScale: 1)
+        let weights = model.parameters.map { Array($0.tensor.buffer) }
+        for parameter in model.parameters { parameter.tensor.buffer.update(repeating: .nan) }
+        var calls: [Int] = []
+        var gradient = [Float](repeating: .nan, count: trainable.count)
+        let loss = gradient.withUnsafeMutableBufferPointer { gradient in
+            model.forwardBackward(
+                batch, trainable: trainable, lossScale: 1, gradient: gradient,
+                beforeLayer: { layer in
+                    calls.append(layer)
+                    if layer == model.layerCount {
+                        #expect(gradient.allSatisfy { $0.isNaN }, "a gradient before the last weights are there")
+                    }
+                    for (index, parameter) in model.parameters.enumerated() {
+                        let needed =
+                            switch parameter.role {
+                            case .embedding: -1
+                            case .projection(let layer, _), .norm(let layer?): layer
+                            case .norm(nil), .head: model.layerCount
+                            }
+                        if needed == layer { _ = parameter.tensor.buffer.update(from: weights[index]) }
+                    }
+                }, onLayerGradient: { _ in })
+        }
+        #expect(calls == [-1, 0, 1, 2, 3])
+        #expect(loss == expected.loss && gradient == expected.gradient)
     }
 
     @Test func selectedRowsAreRowsOfTheFullGradient() {

@@ -20,9 +20,9 @@ import Testing
         #expect(outcome.exitCode == 0, "\(outcome)")
     }
 
-    @Test func largeTransfersHold() async throws {
+    @Test(arguments: ["large", "huge"]) func largeTransfersHold(check: String) async throws {
         let program = try ProductPath.executable("parallel-checks")
-        let outcome = try await ProcessRunner.mpirun(ranks: 2, program, ["large"])
+        let outcome = try await ProcessRunner.mpirun(ranks: 2, program, [check])
         #expect(outcome.exitCode == 0, "\(outcome)")
     }
 

@@ -76,10 +76,13 @@ public final class ThreadCommunicator: Communicator {
     public var ranksPerNode: Int { hub.ranksPerNode }
     private let hub: Hub
     private var memoryCalls = 0
+    /// What each transfer takes.
+    private let delay: Duration
 
-    private init(rank: Int, hub: Hub) {
+    private init(rank: Int, hub: Hub, delay: Duration) {
         self.rank = rank
         self.hub = hub
+        self.delay = delay
     }
 
     public func barrier() { _ = hub.allGather([], rank: rank) }
@@ -96,6 +99,7 @@ public final class ThreadCommunicator: Communicator {
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]
     ) {
+        if delay > .zero { Thread.sleep(forTimeInterval: delay / .seconds(1)) }
         for send in sends where !send.bytes.isEmpty { hub.send(Array(send.bytes), from: rank, to: send.peer) }
         for receive in receives where !receive.bytes.isEmpty {
             let bytes = hub.receive(from: receive.peer, to: rank)
@@ -110,8 +114,10 @@ public final class ThreadCommunicator: Communicator {
     }
 
     /// Runs `body` on `size` ranks at once and returns what each gave, by rank.
+    /// - Parameter delay: what a call of `exchange` takes at least.
     public static func run<Result: Sendable>(
-        size: Int, ranksPerNode: Int = 1, _ body: @escaping @Sendable (any Communicator) -> Result
+        size: Int, ranksPerNode: Int = 1, delay: Duration = .zero,
+        _ body: @escaping @Sendable (any Communicator) -> Result
     ) -> [Result] {
         let hub = Hub(size: size, ranksPerNode: ranksPerNode)
         let results = Results<Result>(size: size)
@@ -119,7 +125,7 @@ public final class ThreadCommunicator: Communicator {
         for rank in 0..<size {
             group.enter()
             let thread = Thread {
-                results.set(body(ThreadCommunicator(rank: rank, hub: hub)), at: rank)
+                results.set(body(ThreadCommunicator(rank: rank, hub: hub, delay: delay)), at: rank)
                 group.leave()
             }
             thread.stackSize = 8 << 20

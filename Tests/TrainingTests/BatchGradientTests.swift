@@ -117,8 +117,8 @@ private final class RoundingModel: LanguageModel {
         for trainable in [model.everyWeight, model.everyNeuron, someRows(of: model)] {
             let slices = SliceLayout(count: trainable.count, size: 2, bucketValues: 4_096)
             let readiness = BucketReadiness(slices, trainable: trainable, model: model)
-            #expect(readiness.order.sorted() == Array(0..<slices.bucketCount))
-            let stages = readiness.order.map { readiness.layers[$0] }
+            #expect(readiness.backwardOrder.sorted() == Array(0..<slices.bucketCount))
+            let stages = readiness.backwardOrder.map { readiness.layers[$0] }
             #expect(stages == stages.sorted(by: >))
             for bucket in readiness.layers.indices {
                 let layers = trainable.entries.filter {

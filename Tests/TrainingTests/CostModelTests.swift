@@ -34,6 +34,25 @@ struct CostModelTests {
         #expect(abs(one.computeSeconds - 4 * model.operations(plan(ranks: 1)) / 1e11) < 1e-9)
     }
 
+    /// Both halves hide behind a computation that is long enough, but for a bucket each; behind none, nothing does.
+    @Test func exchangesHideBehindTheComputation() {
+        func share(_ gigaflops: Double) -> Double {
+            let model = CostModel(constants: .init(gigaflops: gigaflops, codecs: CostModel.measuredCodecs))
+            let one = model.predict(plan(ranks: 4), wire: .raw)
+            #expect(one.exposedSeconds > 0 && one.exposedSeconds <= one.reduceSeconds + one.shareSeconds)
+            return one.exposedSeconds / (one.reduceSeconds + one.shareSeconds)
+        }
+        let buckets = Double(SliceLayout(count: 6_370_000, size: 4).bucketCount)
+        #expect(abs(share(1) - 1 / buckets) < 1e-9)
+        #expect(share(1e9) > 0.999)
+        // A forward pass is half a backward pass: weights come out of it later than gradients out of the other.
+        let one = model.predict(plan(ranks: 4, link: 6.25e6), wire: .raw)
+        let leaf = model.operations(plan(ranks: 4)) / 1e11
+        #expect(one.shareSeconds > leaf / 3)
+        let hidden = min(one.reduceSeconds * (1 - 1 / buckets), leaf * 2 / 3) + leaf / 3
+        #expect(abs(one.exposedSeconds - (one.reduceSeconds + one.shareSeconds - hidden)) < 1e-9)
+    }
+
     @Test func aSlowerLinkTakesLonger() {
         let speeds = [1.25e9, 1.25e8, 1.25e7].map { model.predict(plan(ranks: 4, link: $0), wire: .exact) }
         #expect(speeds[0].stepSeconds < speeds[1].stepSeconds && speeds[1].stepSeconds < speeds[2].stepSeconds)

@@ -67,14 +67,14 @@ struct ToyRun: Sendable {
 
     init(
         _ configuration: TrainingConfiguration, communicator: any Communicator, data: ToyData = ToyData(),
-        trainable: (any LanguageModel) -> TrainableRows = someRows, threads: Int = 1,
+        trainable: (any LanguageModel) -> TrainableRows = someRows, threads: Int = 1, bucketValues: Int? = nil,
         report: (TrainingProgress, any LanguageModel) throws -> Void = { _, _ in }
     ) {
         let model = makeTinyDecoder(threads: threads)
         do {
             let trainer = try Trainer(
                 model: model, trainable: trainable(model), data: data, configuration: configuration,
-                communicator: communicator, team: model.team)
+                communicator: communicator, team: model.team, bucketValues: bucketValues)
             summary = try trainer.run {
                 progress.append($0)
                 try report($0, model)

@@ -123,37 +123,65 @@ func checkShare(_ communicator: MPICommunicator) throws {
     }
 }
 
-/// Several steps of gradient descent with one exchange: the weights are those that one rank alone gets, and the coded
-/// exchange sends fewer bytes than the plain one.
+/// Several steps of gradient descent with one exchange: the weights are those that one rank alone gets, whether they are
+/// waited for or come while the next step begins, and the coded exchange sends fewer bytes than the plain one.
 func checkSteps(_ communicator: MPICommunicator) throws {
     let count = 300_000
     let (leafCount, steps) = (8, 4)
     let tree = LeafTree(count: leafCount, size: communicator.size)
     let start = (0..<count).map { Float($0 % 1_000) * 1e-4 + 0.01 }
     var expected = start
+    var expectedAfter: [[Float]] = []
     for step in 0..<steps {
         let sum = expectedSum(tree, count: count, seed: step)
         for index in expected.indices { expected[index] -= 0.5 * sum[index] }
+        expectedAfter.append(expected)
     }
-    for options in allOptions {
-        let exchange = RowExchange(communicator: communicator, count: count, options: options)
-        var weights = start
+    for (options, isLate) in allOptions.flatMap({ [($0, false), ($0, true)] }) {
+        let exchange = RowExchange(
+            communicator: communicator, count: count, options: options, bucketValues: isLate ? 40_000 : nil)
+        let order = Array((0..<exchange.slices.bucketCount).reversed())
+        let weights = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
+        let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
+        defer {
+            weights.deallocate()
+            values.deallocate()
+        }
+        _ = weights.initialize(from: start)
+        let read = { (range: Range<Int>, into: UnsafeMutablePointer<Float>) in
+            into.update(from: weights.baseAddress! + range.lowerBound, count: range.count)
+        }
+        let write = { (range: Range<Int>, new: UnsafePointer<Float>) in
+            (weights.baseAddress! + range.lowerBound).update(from: new, count: range.count)
+        }
         for step in 0..<steps {
-            var gradient = localSum(tree, rank: communicator.rank, count: count, seed: step)
-            try gradient.withUnsafeMutableBufferPointer { try exchange.reduce($0, leafCount: leafCount) }
-            for index in exchange.owned.joined() { gradient[index] = weights[index] - 0.5 * gradient[index] }
-            try gradient.withUnsafeMutableBufferPointer { new in
-                try weights.withUnsafeMutableBufferPointer { weights in
-                    try exchange.share(
-                        new,
-                        read: { range, into in for index in range { into[index - range.lowerBound] = weights[index] } },
-                        write: { range, values in
-                            for index in range { weights[index] = values[index - range.lowerBound] }
-                        })
+            let gradient = localSum(tree, rank: communicator.rank, count: count, seed: step)
+            for bucket in order where isLate {
+                exchange.waitForShared(bucket: bucket)
+                // All of this bucket, and maybe more, has come.
+                let seen = exchange.slices.bucket(bucket).first { values in
+                    step > 0 && weights[values].bitPattern != expectedAfter[step - 1][values].bitPattern
                 }
+                try require(seen == nil, "\(options): value \(seen ?? 0) of a bucket that has come, step \(step)")
+            }
+            try exchange.finishShare()
+            _ = values.initialize(from: gradient)
+            try exchange.reduce(values, leafCount: leafCount)
+            guard isLate else {
+                for index in exchange.owned.joined() { values[index] = weights[index] - 0.5 * values[index] }
+                try exchange.share(values, read: read, write: write)
+                continue
+            }
+            exchange.startShare(values, order: order, read: read, write: write)
+            for bucket in order {
+                for index in exchange.owned.map({ $0.clamped(to: exchange.slices.bucket(bucket)) }).joined() {
+                    values[index] = weights[index] - 0.5 * values[index]
+                }
+                exchange.valuesAreReady(bucket: bucket)
             }
         }
-        try require(firstDifference(weights, expected) == nil, "\(options): the weights after \(steps) steps")
+        try exchange.finishShare()
+        try require(firstDifference(Array(weights), expected) == nil, "\(options): the weights after \(steps) steps")
         let statistics = exchange.takeStatistics()
         let isCoded = options.wire == .exact && options.codec == .zstd
         // Reduce-scatter, then all-gather of weights or of sums: of the buffer what the other groups own, and what they

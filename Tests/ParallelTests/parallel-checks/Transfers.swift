@@ -108,6 +108,43 @@ func checkLargeTransfer(_ communicator: MPICommunicator) throws {
     into.deallocate()
 }
 
+/// More than 2³¹ bytes each way around a ring, and as a broadcast. Both buffers are 16 MB of memory that show up again and
+/// again in a long range of addresses: who takes an offset for 32 bits wide leaves that range.
+func checkHugeTransfer(_ communicator: MPICommunicator) throws {
+    let (rank, size) = (communicator.rank, communicator.size)
+    let period = 1 << 24
+    let count = 1 << 31 + 5 * period + 12_345
+    func repeated(_ name: String) throws -> UnsafeMutableRawBufferPointer {
+        let descriptor = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0o600)
+        try require(descriptor >= 0 && ftruncate(descriptor, period) == 0, "16 MB of memory")
+        shm_unlink(name)
+        let space = mmap(nil, count + period, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let space, space != MAP_FAILED else { throw Failure(description: "\(count) bytes of addresses") }
+        for offset in stride(from: 0, to: count, by: period) {
+            let place = mmap(
+                space + offset, period, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, descriptor, 0)
+            try require(place == space + offset, "a mapping in place")
+        }
+        close(descriptor)
+        return UnsafeMutableRawBufferPointer(start: space, count: count)
+    }
+    func pattern(_ rank: Int, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index &* 31 &+ index >> 11 &+ rank) }
+    let (out, into) = (try repeated("/neft-check-\(getpid())-out"), try repeated("/neft-check-\(getpid())-in"))
+    for index in 0..<period { out[index] = pattern(rank, index) }
+    communicator.exchange(
+        sends: [((rank + 1) % size, UnsafeRawBufferPointer(out))], receives: [((rank + size - 1) % size, into)])
+    let left = (rank + size - 1) % size
+    for index in 0..<period where into[index] != pattern(left, index) {
+        throw Failure(description: "byte \(index) from rank \(left) is wrong")
+    }
+    communicator.broadcast(out, root: 1)
+    for index in 0..<period where out[index] != pattern(1, index) {
+        throw Failure(description: "byte \(index) of the broadcast is wrong")
+    }
+    munmap(out.baseAddress, count + period)
+    munmap(into.baseAddress, count + period)
+}
+
 func checkAgreement(_ communicator: MPICommunicator) throws {
     let rank = communicator.rank
     try require(communicator.disagreement(on: "same") == nil, "equal values agree")

@@ -8,6 +8,7 @@ let checks: [(name: String, run: (MPICommunicator) throws -> Void)] = [
     ("collectives", checkCollectives),
     ("exchange", checkExchange),
     ("large", checkLargeTransfer),
+    ("huge", checkHugeTransfer),
     ("agreement", checkAgreement),
     ("reduce", checkReduce),
     ("share", checkShare),
@@ -29,7 +30,7 @@ else {
 }
 var chunking = MPICommunicator.Chunking()
 // Small chunks exercise the cutting; the defaults are covered by the large transfer.
-if check.name != "large" {
+if check.name != "large" && check.name != "huge" {
     chunking.localBytes = 10_007
     chunking.collectiveBytes = 4_099
 }

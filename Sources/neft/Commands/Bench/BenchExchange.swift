@@ -93,7 +93,7 @@ struct ReplayOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Replay a backward pass of this length as pauses, and report what is left of the exchange behind it.",
+            "Replay a step's computation of this length as pauses, and report what it waits for of the exchange.",
             valueName: "seconds"), transform: OptionValue.positiveNumber)
     var computeSeconds: Double?
 

@@ -31,7 +31,8 @@ struct ExchangeRow {
         result = nil
     }
 
-    static let heading = "mode            sent MB  on wire MB   seconds   reduce    share   coding  exposed  choice"
+    static let heading =
+        "mode            sent MB  on wire MB   seconds   reduce    share   coding  waited reduce  share  hidden  choice"
 
     var line: String {
         func cell(_ value: Double?, _ format: String, _ width: Int) -> String {
@@ -42,7 +43,8 @@ struct ExchangeRow {
             + cell(result.map { $0.wireBytes / 1e6 }, "%.2f", 10) + cell(sent.map { $0 / 1e6 }, "%.2f", 12)
             + cell(seconds, "%.4f", 10) + cell(result?.reduceSeconds, "%.4f", 9) + cell(result?.shareSeconds, "%.4f", 9)
             + cell(result.map { $0.encodeSeconds + $0.decodeSeconds }, "%.4f", 9)
-            + cell(result?.exposedReduceSeconds, "%.4f", 9) + "  " + choice
+            + cell(result?.exposedReduceSeconds, "%.4f", 15) + cell(result?.exposedShareSeconds, "%.4f", 7)
+            + cell(result?.hiddenShare.map { 100 * $0 }, "%.0f%%", 8) + "  " + choice
     }
 
     private var choice: String {
@@ -63,6 +65,7 @@ struct ExchangeRow {
             .init("shareSeconds", .double(result.shareSeconds)), .init("encodeSeconds", .double(result.encodeSeconds)),
             .init("decodeSeconds", .double(result.decodeSeconds)),
             .init("exposedReduceSeconds", number(result.exposedReduceSeconds)),
+            .init("exposedShareSeconds", number(result.exposedShareSeconds)),
             .init("groupSize", .int(result.groupSize)),
             .init("gradientsCoded", result.gradientCodec?.isCoded.map { .bool($0) } ?? .null),
             .init("weightsCoded", result.weightCodec?.isCoded.map { .bool($0) } ?? .null),
