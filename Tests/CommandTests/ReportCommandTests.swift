@@ -74,6 +74,11 @@ struct ReportCommandTests {
             sandbox,
             ["dynamics", "--before", "old.safetensors", "--after", "new.safetensors", "--trained", "mask.safetensors"])
         // Two pairs of neighbours change places: the trained one, and one that was not trained.
+        let histogram = try #require(document["histogram"] as? [String: Any])
+        #expect(histogram["from"] as? Int == -1 && histogram["to"] as? Int == 1)
+        let (moved, still) = (histogram["trained"] as? [Int] ?? [], histogram["untrained"] as? [Int] ?? [])
+        #expect(moved.count == 61 && moved[0] == 1 && moved[60] == 1 && moved[30] == 0)
+        #expect(still.count == 61 && still[0] == 1 && still[60] == 1 && still[30] == 1)
         let effects = ["stronglyAffected": 1, "suppressed": 1, "indirectlyAffected": 2]
         #expect(document["effects"] as? [String: Int] == effects)
         #expect((document["projections"] as? [String: [String: Int]])?["up"] == effects)

@@ -62,6 +62,20 @@ struct ReportTests {
                     + Format.short(chance)))
     }
 
+    @Test func dynamicsAreDrawnWhereTheyAreKnown() throws {
+        let run = try samples.make("a")
+        #expect(try !samples.report([run]).html.contains("What training did"))
+        let effects = #"{"stronglyAffected": 4, "suppressed": 3, "indirectlyAffected": 2}"#
+        try samples.write(
+            #"{"method": "activation", "threshold": 5, "correlation": 0.987, "effects": \#(effects), "layers": [\#(effects)],"#
+                + #" "histogram": {"from": -9, "to": 9, "trained": [1, 0, 6], "untrained": [0, 50, 2]}}"#,
+            "a/dynamics.json")
+        let html = try samples.report([run]).html
+        #expect(html.contains("4 strongly affected, 3 suppressed, 2 indirectly affected; rank correlation 0.987"))
+        #expect(html.contains("8 neurons, 6 trained") && html.contains("50 neurons, 0 trained"))
+        #expect(html.matches(of: /class="rule"/).count == 2)
+    }
+
     @Test func unfinishedAndBareRunsAreShown() throws {
         let early = try samples.make("early", steps: 0, finished: false, bleu: nil)
         for file in ["neurons.safetensors", "profile.safetensors", "metrics.jsonl"] {
@@ -113,6 +127,9 @@ struct ReportTests {
             message(run).contains("evaluation-x.json: no figure such as \"bleu\"; expected the output of neft evaluate")
         )
         try FileManager.default.removeItem(atPath: run + "/evaluation-x.json")
+        try samples.write("{}", "a/dynamics.json")
+        #expect(message(run).contains("dynamics.json: no rank differences; expected the output of neft dynamics"))
+        try FileManager.default.removeItem(atPath: run + "/dynamics.json")
         try samples.write("????", "a/neurons.safetensors")
         #expect(message(run).contains("neurons.safetensors"))
     }

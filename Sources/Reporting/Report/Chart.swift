@@ -37,12 +37,15 @@ struct Chart {
     }
 
     /// Grid lines with labels at round numbers, and the axes' titles.
-    mutating func axes(x xTitle: String, y yTitle: String, xLabel: (Double) -> String = Format.tick) {
+    mutating func axes(
+        x xTitle: String, y yTitle: String, xLabel: (Double) -> String = Format.tick,
+        yLabel: (Double) -> String = Format.tick
+    ) {
         for value in Self.ticks(y, count: 5) {
             let at = Self.number(pointY(value))
             body +=
                 #"<line class="grid" x1="\#(Self.number(left))" x2="\#(Self.number(width - right))" y1="\#(at)" y2="\#(at)"/>"#
-            text(Format.tick(value), x: left - 8, y: pointY(value) + 4, anchor: "end")
+            text(yLabel(value), x: left - 8, y: pointY(value) + 4, anchor: "end")
         }
         for value in Self.ticks(x, count: 8) {
             text(xLabel(value), x: pointX(value), y: height - bottom + 18, anchor: "middle")
@@ -74,6 +77,13 @@ struct Chart {
     mutating func dot(x: Double, y: Double, radius: Double, style: String, title: String = "") {
         body +=
             #"<circle cx="\#(Self.number(x))" cy="\#(Self.number(y))" r="\#(Self.number(radius))" style="\#(style)"><title>\#(Format.escaped(title))</title></circle>"#
+    }
+
+    /// A dashed line across the plane at `value` of the x axis.
+    mutating func rule(x value: Double) {
+        let at = Self.number(pointX(value))
+        body +=
+            #"<line class="rule" x1="\#(at)" x2="\#(at)" y1="\#(Self.number(top))" y2="\#(Self.number(height - bottom))"/>"#
     }
 
     mutating func text(_ text: String, x: Double, y: Double, anchor: String = "start", style: String = "") {

@@ -6,7 +6,7 @@ extension Report {
     public var html: String {
         let title = "neft report: \(Format.count(runs.count, "run"))"
         let sections = [
-            overview, lossCurves, neuronMaps, scoreDistributions, overlaps, stepCosts, runTable,
+            overview, lossCurves, neuronMaps, scoreDistributions, overlaps, rankShifts, stepCosts, runTable,
         ].joined(separator: "\n")
         return """
             <!DOCTYPE html>
@@ -65,7 +65,8 @@ extension Report {
     private var overview: String {
         let metrics = Self.metrics(of: groups)
         let columns: [(title: String, isBetterLow: Bool, values: (Group) -> [Double])] =
-            metrics.map { metric in
+            // The loss says what the perplexity says.
+            metrics.filter { $0.figure != "loss" }.map { metric in
                 (metric.title, metric.isBetterLow, { Self.values(metric, $0) })
             } + [("training loss", true, { $0.runs.compactMap(\.finalLoss) })]
         let ranges = columns.map { column in
@@ -186,7 +187,7 @@ extension Report {
         section{background:var(--card);border:1px solid var(--grid);border-radius:10px;padding:18px 20px;margin:0 0 18px}
         .about{margin:2px 0 14px;color:var(--soft);font-size:14px}.note{color:var(--note)}
         svg{display:block;width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}
-        .grid{stroke:var(--grid)}.line{fill:none;stroke-width:1.8;stroke-linejoin:round;stroke-opacity:.9}
+        .grid{stroke:var(--grid)}.rule{stroke:var(--note);stroke-dasharray:4 4}.line{fill:none;stroke-width:1.8;stroke-linejoin:round;stroke-opacity:.9}
         .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
         th,td{text-align:left;padding:7px 10px 7px 0;border-bottom:1px solid var(--grid);vertical-align:top}
         tbody tr:last-child>*{border-bottom:0}thead th{color:var(--soft);font-size:13px;font-weight:600;white-space:nowrap}

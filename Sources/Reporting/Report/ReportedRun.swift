@@ -33,6 +33,8 @@ public struct ReportedRun: Sendable {
     /// The scores that the run selected by; nil where the mask was given.
     let profile: NeuronProfile?
     let evaluations: [Evaluation]
+    /// What `dynamics.json` says; nil where there is none.
+    let dynamics: ReportedDynamics?
 
     var isFinished: Bool { manifest.wallSeconds != nil }
 
@@ -68,6 +70,7 @@ public struct ReportedRun: Sendable {
         }
         mask = try optional("/neurons.safetensors", NeuronMask.load)
         profile = try optional("/profile.safetensors", NeuronProfile.load)
+        dynamics = try optional("/dynamics.json") { try ReportedDynamics.load($0) }
         let names = try files.contentsOfDirectory(atPath: folder).sorted()
         evaluations = try names.filter { $0.hasPrefix("evaluation") && $0.hasSuffix(".json") }
             .map { try Self.evaluation(folder + "/" + $0) }

@@ -13,7 +13,9 @@ struct Dynamics: SessionCommand {
             (trained, fell) or indirectly affected (not trained).
 
               neft dynamics --before old.safetensors --after new.safetensors \\
-                --trained RUN/neurons.safetensors
+                --trained RUN/neurons.safetensors --json > RUN/dynamics.json
+
+            neft report shows what that file holds.
             """)
 
     @Option(help: ArgumentHelp("The profile of the untrained model.", valueName: "file"))
@@ -26,6 +28,21 @@ struct Dynamics: SessionCommand {
     var trained: String?
 
     @OptionGroup(title: "General") var common: CommonOptions
+
+    /// Neurons by rank difference, the trained ones and the others, in 61 bins around 0.
+    private func histogram(_ shift: RankShift) -> JSONValue {
+        let bins = 61
+        let reach = Double(max(1, shift.differences.lazy.map(abs).max() ?? 1))
+        var counts = [[Int]](repeating: [Int](repeating: 0, count: bins), count: 2)
+        for (difference, isTrained) in zip(shift.differences, shift.isTrained) {
+            let bin = Int((Double(difference) / reach + 1) / 2 * Double(bins))
+            counts[isTrained ? 0 : 1][min(bins - 1, bin)] += 1
+        }
+        return [
+            "from": .double(-reach), "to": .double(reach), "trained": .array(counts[0].map { .int($0) }),
+            "untrained": .array(counts[1].map { .int($0) }),
+        ]
+    }
 
     func run(in session: Session) throws {
         let result = try session.onRoot { () throws -> (NeuronProfile, RankShift) in
@@ -62,6 +79,7 @@ struct Dynamics: SessionCommand {
                 "correlation": .double(shift.correlation), "effects": counts(total),
                 "layers": .array(layers.map { counts(byLayer[$0]) }),
                 "projections": .object(Projection.allCases.map { .init($0.shortName, counts(byProjection[$0])) }),
+                "histogram": histogram(shift),
             ])
         } else {
             func line(_ effects: [RankShift.Effect: Int]?) -> String {
