@@ -47,7 +47,7 @@ let package = Package(
                 "CKernels", "Kernels", "Checkpoints", "Tokenization", "Datasets", "Models", "Neurons", "Collectives",
                 "Evaluation", "Reporting",
             ], swiftSettings: module),
-        .target(name: "Reporting", dependencies: ["Neurons"], swiftSettings: module),
+        .target(name: "Reporting", dependencies: ["Models", "Neurons"], swiftSettings: module),
         .executableTarget(
             name: "neft",
             dependencies: [
@@ -76,7 +76,9 @@ let package = Package(
             name: "ParallelTests", dependencies: ["TestSupport", "parallel-checks"], path: "Tests/ParallelTests",
             exclude: ["parallel-checks"], swiftSettings: module),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: module),
-        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "TestSupport"], swiftSettings: module),
+        .testTarget(
+            name: "ReportingTests", dependencies: ["Reporting", "Models", "Neurons", "TestSupport"],
+            swiftSettings: module),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport", "neft"], swiftSettings: module),
     ]

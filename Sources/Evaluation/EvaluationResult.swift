@@ -7,6 +7,12 @@ public struct EvaluationResult: Sendable, Equatable {
     public var bleu: Double?
     /// 0 … 100.
     public var chrf: Double?
+    /// 0 … 100 each.
+    public var rouge: ROUGE.Scores?
+    /// 0 … 100.
+    public var accuracy: Double?
+    /// 0 … 100.
+    public var exactMatch: Double?
     /// Mean negative log-likelihood of the target tokens, in nats; accompanies `perplexity`.
     public var loss: Double?
     public var perplexity: Double?
@@ -20,6 +26,15 @@ public struct EvaluationResult: Sendable, Equatable {
     public var samples: [EvaluationSample] = []
 
     public init() {}
+
+    /// The figures that were asked for, by the names they have in JSON.
+    public var figures: [(name: String, value: Double)] {
+        let all = [
+            ("bleu", bleu), ("chrf", chrf), ("rouge1", rouge?.one), ("rouge2", rouge?.two), ("rougeL", rouge?.longest),
+            ("accuracy", accuracy), ("exactMatch", exactMatch), ("perplexity", perplexity), ("loss", loss),
+        ]
+        return all.compactMap { name, value in value.map { (name, $0) } }
+    }
 }
 
 /// One row's prompt, what was wanted and what the model wrote.
@@ -36,22 +51,21 @@ public struct EvaluationSample: Sendable, Equatable, Codable {
 }
 
 extension EvaluationResult: Encodable {
-    private enum CodingKeys: String, CodingKey {
-        case bleu, chrf, perplexity, loss, rows, targetTokens, cutOutputs
+    private struct Key: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
     }
 
     public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        func figure(_ value: Double?, _ key: CodingKeys) throws {
-            if let value, value.isFinite { try container.encode(value, forKey: key) }
+        var container = encoder.container(keyedBy: Key.self)
+        for (name, value) in figures where value.isFinite {
+            try container.encode(value, forKey: Key(stringValue: name))
         }
-        try figure(bleu, .bleu)
-        try figure(chrf, .chrf)
-        try figure(perplexity, .perplexity)
-        try figure(loss, .loss)
-        try container.encode(rows, forKey: .rows)
-        try container.encode(targetTokens, forKey: .targetTokens)
-        try container.encodeIfPresent(cutOutputs, forKey: .cutOutputs)
+        try container.encode(rows, forKey: Key(stringValue: "rows"))
+        try container.encode(targetTokens, forKey: Key(stringValue: "targetTokens"))
+        try container.encodeIfPresent(cutOutputs, forKey: Key(stringValue: "cutOutputs"))
     }
 }
 
@@ -72,6 +86,8 @@ public struct EvaluationProgress: Sendable, Equatable {
     public enum Phase: String, Sendable {
         /// Computing the loss of the reference completions.
         case loss
+        /// Computing how likely each class is.
+        case classes
         /// Writing completions.
         case generation
     }

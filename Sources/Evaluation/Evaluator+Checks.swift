@@ -23,20 +23,20 @@ extension Evaluator {
         }
     }
 
-    /// Refuses rows for which the model cannot write an answer.
-    func checkPrompts(_ rows: [EvaluationRow]) throws(EvaluationError) {
+    /// Refuses rows for which the model cannot write an answer of `newTokens` tokens.
+    func checkPrompts(_ rows: [EvaluationRow], newTokens: Int) throws(EvaluationError) {
         try checkNotEmpty(rows)
         for (index, row) in rows.enumerated() {
             let subject = subject(of: row, at: index)
             guard !row.promptTokens.isEmpty else {
                 throw EvaluationError(
                     subject: subject, found: "row has no prompt", expected: "a prompt to answer",
-                    hint: "give rows with a prompt, or ask for --metrics perplexity only")
+                    hint: "give rows with a prompt, or ask for --metrics perplexity alone")
             }
-            guard row.promptTokens.count <= model.contextLength - options.maxNewTokens else {
+            guard row.promptTokens.count <= model.contextLength - newTokens else {
                 throw EvaluationError(
                     subject: subject,
-                    found: "a prompt of \(row.promptTokens.count) tokens and up to \(options.maxNewTokens) new ones",
+                    found: "a prompt of \(row.promptTokens.count) tokens and up to \(newTokens) new ones",
                     expected: "at most \(model.contextLength) together, the model's context",
                     hint: "lower --max-new-tokens or --max-length")
             }
@@ -44,7 +44,7 @@ extension Evaluator {
         }
     }
 
-    private func checkNotEmpty(_ rows: [EvaluationRow]) throws(EvaluationError) {
+    func checkNotEmpty(_ rows: [EvaluationRow]) throws(EvaluationError) {
         guard rows.isEmpty else { return }
         throw EvaluationError(
             subject: "test data", found: "no rows", expected: "at least one row",
@@ -59,7 +59,7 @@ extension Evaluator {
         }
     }
 
-    private func subject(of row: EvaluationRow, at index: Int) -> String {
+    func subject(of row: EvaluationRow, at index: Int) -> String {
         row.origin.isEmpty ? "row \(index + 1)" : row.origin
     }
 }

@@ -28,7 +28,7 @@ public struct Evaluator {
     }
 
     let model: any LanguageModel
-    private let communicator: any Communicator
+    let communicator: any Communicator
     let options: Options
 
     public init(model: any LanguageModel, communicator: any Communicator, options: Options) {
@@ -50,7 +50,8 @@ public struct Evaluator {
         _ rows: [EvaluationRow], metrics: [Metric], decode: ([Int32]) -> String,
         progress: (EvaluationProgress) -> Void = { _ in }
     ) throws(EvaluationError) -> EvaluationResult {
-        if metrics.contains(where: \.needsGeneration) { try checkPrompts(rows) }
+        if metrics.contains(where: \.needsGeneration) { try checkPrompts(rows, newTokens: options.maxNewTokens) }
+        if metrics.contains(.accuracy) { _ = try classes(of: rows) }
         var result = EvaluationResult()
         result.rows = rows.count
         if metrics.contains(.perplexity) {
@@ -59,6 +60,7 @@ public struct Evaluator {
             result.perplexity = summary.perplexity
             result.targetTokens = summary.targetTokens
         }
+        if metrics.contains(.accuracy) { result.accuracy = try accuracy(rows, progress: progress) }
         if metrics.contains(where: \.needsGeneration) {
             let outputs = try generate(rows, decode: decode, progress: progress)
             result.samples = zip(rows, outputs).map {
@@ -110,7 +112,7 @@ public struct Evaluator {
         _ rows: [EvaluationRow], decode: ([Int32]) -> String,
         progress: (EvaluationProgress) -> Void = { _ in }
     ) throws(EvaluationError) -> [Output] {
-        try checkPrompts(rows)
+        try checkPrompts(rows, newTokens: options.maxNewTokens)
         let dealt = DealtBatches(lengths: rows.map(\.promptTokens.count), maxRows: options.batchRows)
         let share = dealt.share(rank: communicator.rank, size: communicator.size)
         let total = share.reduce(0) { $0 + $1.count }
@@ -144,5 +146,20 @@ public struct Evaluator {
             for sample in own { sum += ChrFStatistics(hypothesis: sample.output, reference: sample.reference) }
             result.chrf = ChrF.score(ChrFStatistics(counts: communicator.sum(sum.counts)))
         }
+        if metrics.contains(.rouge) {
+            // The mean is over rows: what each gave is put in its place, then added up in row order.
+            var counts = [Int](repeating: 0, count: samples.count * ROUGEStatistics.countCount)
+            for (i, sample) in own.enumerated() {
+                let start = (communicator.rank + i * communicator.size) * ROUGEStatistics.countCount
+                let row = ROUGEStatistics(hypothesis: sample.output, reference: sample.reference).counts
+                counts.replaceSubrange(start..<start + row.count, with: row)
+            }
+            counts = communicator.sum(counts)
+            result.rouge = ROUGE.score(
+                stride(from: 0, to: counts.count, by: ROUGEStatistics.countCount).map {
+                    ROUGEStatistics(counts: counts[$0..<$0 + ROUGEStatistics.countCount])
+                })
+        }
+        if metrics.contains(.exactMatch) { result.exactMatch = Self.exactMatch(samples) }
     }
 }

@@ -4,11 +4,20 @@ public enum Metric: String, CaseIterable, Sendable {
     case bleu
     /// Corpus chrF2 of the generated text.
     case chrf
+    /// Mean ROUGE-1, ROUGE-2 and ROUGE-L of the generated text.
+    case rouge
+    /// Share of rows whose own label is the likeliest of all labels.
+    case accuracy
+    /// Share of rows whose generated text is the completion.
+    case exactMatch = "exact-match"
     /// Perplexity (and mean loss) of the reference completion.
     case perplexity
 
     /// Whether the model has to write text for it.
-    public var needsGeneration: Bool { self != .perplexity }
+    public var needsGeneration: Bool { self != .perplexity && self != .accuracy }
+
+    /// What is measured where nothing is asked for.
+    public static let standard: [Metric] = [.bleu, .chrf, .perplexity]
 
     /// Reads a list such as `bleu,chrf,perplexity`; order is kept, repetitions are dropped.
     public static func parse(_ list: String) throws(EvaluationError) -> [Metric] {

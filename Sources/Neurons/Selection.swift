@@ -59,7 +59,9 @@ extension NeuronProfile {
         }
         return NeuronMask(
             modules: selected, baseHash: baseHash,
-            provenance: ["method": method, "share": "\(share)", "scope": scope.rawValue].merging(
+            provenance: [
+                "method": method, "share": "\(share)", "scope": scope.rawValue, "neurons": "\(neuronCount)",
+            ].merging(
                 details.map { ("detail.\($0.key)", $0.value) }, uniquingKeysWith: { first, _ in first }))
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Models
 
 /// `manifest.json`: what a run was made with, enough to repeat it or to say why a repetition differs.
 public struct RunManifest: Codable, Sendable, Equatable {
@@ -23,6 +24,10 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var baseHash: String
     /// Identity of the neuron mask; nil where the method has none.
     public var maskHash: String?
+    /// Layers of the model; nil in manifests of older versions.
+    public var layerCount: Int?
+    /// Neurons of each projection of a layer, by short name; nil in manifests of older versions.
+    public var projectionRows: [String: Int]?
     /// Identity of each data file, by path.
     public var dataHashes: [String: String]
     /// Steps that an earlier part of the run had done; nil for a run from its beginning.
@@ -37,7 +42,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public init(
         neftVersion: String, libraryVersions: [String: String], command: [String], host: String, hosts: [String],
         cpuModel: String, blasCoreType: String, threads: Int, ranks: Int, seed: UInt64, baseHash: String,
-        maskHash: String?, dataHashes: [String: String], startedAt: Date, resumedAfterStep: Int? = nil,
+        maskHash: String?, layerCount: Int? = nil, projectionRows: [String: Int]? = nil,
+        dataHashes: [String: String], startedAt: Date, resumedAfterStep: Int? = nil,
         wallSeconds: Double? = nil, options: [String: String]
     ) {
         self.neftVersion = neftVersion
@@ -52,11 +58,26 @@ public struct RunManifest: Codable, Sendable, Equatable {
         self.seed = seed
         self.baseHash = baseHash
         self.maskHash = maskHash
+        self.layerCount = layerCount
+        self.projectionRows = projectionRows
         self.dataHashes = dataHashes
         self.startedAt = startedAt.formatted(.iso8601)
         self.resumedAfterStep = resumedAfterStep
         self.wallSeconds = wallSeconds
         self.options = options
+    }
+
+    /// Neurons of each projection of a layer; nil where the manifest does not say.
+    public var rowCounts: [Projection: Int]? {
+        guard let projectionRows else { return nil }
+        let counts = Projection.allCases.compactMap { kind in projectionRows[kind.shortName].map { (kind, $0) } }
+        return counts.count == Projection.allCases.count ? Dictionary(uniqueKeysWithValues: counts) : nil
+    }
+
+    /// Neurons of the model; nil where the manifest does not say.
+    public var neuronCount: Int? {
+        guard let layerCount, let rowCounts else { return nil }
+        return layerCount * rowCounts.values.reduce(0, +)
     }
 
     /// Writes the manifest, all of it or nothing; one that exists is replaced (a run writes it at its start and again

@@ -3,7 +3,7 @@ import Foundation
 /// The folder of a run and what is where in it. Rank 0 alone makes and writes it.
 ///
 /// ```
-/// RUN/ config.yaml  manifest.json  metrics.jsonl  neurons.safetensors  checkpoint-NNNNNN/  final/
+/// RUN/ config.yaml  manifest.json  metrics.jsonl  profile.safetensors  neurons.safetensors  checkpoint-NNNNNN/  final/
 /// ```
 public final class RunFolder {
     public let path: String
@@ -11,6 +11,7 @@ public final class RunFolder {
     public var manifestPath: String { path + "/manifest.json" }
     public var metricsPath: String { path + "/metrics.jsonl" }
     public var neuronsPath: String { path + "/neurons.safetensors" }
+    public var profilePath: String { path + "/profile.safetensors" }
     public var finalPath: String { path + "/final" }
 
     /// Folders that `init` made, outermost first.
@@ -77,7 +78,7 @@ public final class RunFolder {
     /// fails before its first step. What an earlier part of the run has left stays.
     public func discard() {
         guard !isOld else { return }
-        for file in [configurationPath, manifestPath, metricsPath, neuronsPath, finalPath] {
+        for file in [configurationPath, manifestPath, metricsPath, profilePath, neuronsPath, finalPath] {
             try? FileManager.default.removeItem(atPath: file)
         }
         for folder in created.reversed() { rmdir(folder) }

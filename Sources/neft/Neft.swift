@@ -19,8 +19,9 @@ struct Neft: ParsableCommand {
             """,
         version: Version.current,
         subcommands: [
-            Preview.self, Profile.self, Select.self, Train.self, Evaluate.self, Generate.self, PlanCommand.self,
-            Doctor.self,
+            Preview.self, Profile.self, Select.self, Train.self, Evaluate.self, Generate.self, Compare.self,
+            Dynamics.self, ReportCommand.self,
+            PlanCommand.self, Doctor.self,
             Bench.self,
         ])
 }

@@ -9,6 +9,9 @@ enum BadInput: String, CaseIterable, Sendable {
     case missingData, emptyData, malformedLine, rowWithoutTarget, completionTooLong, unknownKeys, tooLongForContext
     case outputExists, outputIsFile, maskOfAnotherModel, damagedMask, adapterOfAnotherModel, missingAdapter
     case topZero, topTooMuch, topTooLittle, unknownOption, wrongValue, neuronsAndTop, topWithoutSelection
+    case reportOfDifferentTasks, reportOfNoRun, reportOverAFile, accuracyOfOneClass, compareOneMask,
+        dynamicsOfTwoMethods,
+        compareMasksOfTwoModels
     case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField
 
     private static let goodRow = #"{"prompt": "a", "completion": "b"}"# + "\n"
@@ -124,6 +127,36 @@ enum BadInput: String, CaseIterable, Sendable {
         case .neuronsAndTop:
             return (train + ["--neurons", "mask.safetensors", "--top", "3%"], ["--top", "--neurons"])
         case .topWithoutSelection: return (train + ["--method", "full", "--top", "3%"], ["--top", "full"])
+        case .reportOfDifferentTasks:
+            try sandbox.writeRun("A", dataHash: "d1")
+            try sandbox.writeRun("B", dataHash: "d2")
+            return (["report", "A", "B", "-o", "r.html"], ["B: a run of another task", "hash d2", "hash d1"])
+        case .reportOfNoRun:
+            return (["report", "model", "-o", "r.html"], ["model: no manifest.json", "neft train"])
+        case .reportOverAFile:
+            try sandbox.writeRun("A", dataHash: "d1")
+            try sandbox.write("r.html", "mine")
+            return (["report", "A", "-o", "r.html"], ["r.html", "the file exists"])
+        case .compareOneMask: return (["compare", "mask.safetensors"], ["at least two masks"])
+        case .compareMasksOfTwoModels:
+            try sandbox.writeMask("a.safetensors", baseHash: "0123")
+            try sandbox.writeMask("b.safetensors", baseHash: "4567")
+            return (
+                ["compare", "a.safetensors", "b.safetensors"], ["b.safetensors: neurons of another model", "4567"]
+            )
+        case .dynamicsOfTwoMethods:
+            try sandbox.writeProfile("a.safetensors", method: "gradient")
+            try sandbox.writeProfile("b.safetensors", method: "activation")
+            return (
+                ["dynamics", "--before", "a.safetensors", "--after", "b.safetensors"],
+                ["b.safetensors: scores of activation", "scores of gradient"]
+            )
+        case .accuracyOfOneClass:
+            try sandbox.write("one.jsonl", #"{"text": "a", "label": "b"}"#)
+            return (
+                ["evaluate", "-m", "model", "-d", "one.jsonl", "--metrics", "accuracy"],
+                ["--metrics accuracy", "1 different answers", "2 to 100 classes"]
+            )
         case .microBatchTooLarge: return (with("--micro-batch", "32"), ["--micro-batch 32", "--global-batch 16"])
         case .unknownConfigurationKey:
             try sandbox.write("options.yaml", "epochs: 1\nlerning-rate: 1e-3\n")

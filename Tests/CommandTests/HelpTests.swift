@@ -8,7 +8,9 @@ import Testing
 struct HelpTests {
     /// What every subcommand is expected to be called.
     static let commands = [
-        "preview", "profile", "select", "train", "evaluate", "generate", "bench step", "bench record", "bench exchange",
+        "preview", "profile", "select", "train", "evaluate", "generate", "compare", "dynamics", "report", "bench step",
+        "bench record",
+        "bench exchange",
         "plan", "doctor",
     ]
 
@@ -37,6 +39,8 @@ struct HelpTests {
             let shown = try #require(document["command"] as? [String: Any])
             let arguments = try #require(shown["arguments"] as? [[String: Any]])
             for argument in arguments {
+                // Folders and files that are given without an option's name.
+                if argument["kind"] as? String == "positional" { continue }
                 let names = try #require(argument["names"] as? [[String: String]])
                 let long = try #require(names.first { $0["kind"] == "long" }?["name"])
                 let meaning = try #require(argument["abstract"] as? String, "--\(long) of \(command) has no help")

@@ -80,6 +80,27 @@ final class Sandbox: Sendable {
         try NeuronMask(modules: [module], baseHash: baseHash, provenance: [:]).save(to: path(name))
     }
 
+    /// A profile of one module of three neurons.
+    func writeProfile(_ name: String, method: String, scores: [Double] = [1, 2, 3]) throws {
+        var writer = SafetensorsWriter(metadata: [
+            "formatVersion": "1", "kind": "profile", "method": method, "baseHash": "x",
+        ])
+        writer.add("model.layers.0.mlp.up_proj.scores", doubles: scores)
+        try writer.write(to: path(name))
+    }
+
+    /// The folder of a run that has not done a step.
+    func writeRun(_ name: String, dataHash: String) throws {
+        try FileManager.default.createDirectory(atPath: path(name), withIntermediateDirectories: true)
+        try write(
+            "\(name)/manifest.json",
+            """
+            {"neftVersion": "0.1.0", "libraryVersions": {}, "command": [], "host": "h", "hosts": ["h"], "cpuModel": "c",
+             "blasCoreType": "b", "threads": 1, "ranks": 1, "seed": 1, "baseHash": "x", "options": {},
+             "dataHashes": {"train.jsonl": "\(dataHash)"}, "startedAt": "2026-01-01T00:00:00Z"}
+            """)
+    }
+
     // MARK: - The model
 
     /// A Llama of two layers with random weights and a tokenizer of single bytes.

@@ -141,7 +141,7 @@ struct WorkflowTests {
         #expect(
             sandbox.content.filter { $0.hasPrefix("runs/A/") } == [
                 "runs/A/config.yaml", "runs/A/final", "runs/A/final/adapter.safetensors", "runs/A/manifest.json",
-                "runs/A/metrics.jsonl", "runs/A/neurons.safetensors",
+                "runs/A/metrics.jsonl", "runs/A/neurons.safetensors", "runs/A/profile.safetensors",
             ])
         let lines = String(decoding: try sandbox.read("runs/A/metrics.jsonl"), as: UTF8.self).split(separator: "\n")
         let losses = try lines.map { line in
@@ -204,7 +204,7 @@ struct WorkflowTests {
         #expect((after["samples"] as? [[String: String]])?.count == 2)
         #expect(Set(after.keys).isSuperset(of: ["bleu", "chrf", "perplexity", "loss", "rows", "targetTokens"]))
         let lossOnly = try await json(sandbox, evaluate.dropLast(2) + ["--metrics", "perplexity"])
-        #expect(Set(lossOnly.keys) == ["perplexity", "loss", "rows", "targetTokens"])
+        #expect(Set(lossOnly.keys) == ["perplexity", "loss", "rows", "targetTokens", "data", "dataHash", "adapter"])
 
         let generate = ["generate", "-m", "model", "--prompt", "number 1", "--max-new-tokens", "10"]
         let answer = try await json(sandbox, generate + ["--adapter", "RUN/final"])

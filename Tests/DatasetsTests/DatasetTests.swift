@@ -87,6 +87,15 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         #expect(other.tokens == row.tokens)
     }
 
+    @Test func labelsAnswerTheirText() throws {
+        let row = try load(#"{"text": "Which section?", "label": "libs"}"#).rows[0]
+        #expect(split(row).target == "libs<|im_end|>")
+        #expect(row == (try load(#"{"prompt": "Which section?", "completion": "libs"}"#).rows[0]))
+        #expect((row.prompt, row.completion) == ("Which section?", "libs"))
+        let renamed = try load(#"{"text": "a", "class": "b"}"#, fields: ["label": "class"])
+        #expect(split(renamed.rows[0]).target == "b<|im_end|>")
+    }
+
     @Test func plainTextIsLearnedWhole() throws {
         let row = try load(#"{"text": "abc"}"#, template: .none).rows[0]
         #expect(row.isTarget == [false, true, true, true])
@@ -139,6 +148,9 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
             ":1: keys \"answer\", \"question\"; expected \"prompt\" and \"completion\""
         ),
         ("{\"text\": \"a b\"}\n{\"txt\": \"b\"}", ":2: no key \"text\" (found \"txt\")"),
+        ("{\"text\": \"a\", \"label\": \"b\"}\n{\"text\": \"a\"}", ":2: no key \"label\" (found \"text\")"),
+        (#"{"text": "a", "label": ""}"#, ":1: row has no target tokens: an empty \"label\""),
+        (#"{"text": "a", "label": 1}"#, ":1: \"label\" of another type"),
         (#"["a"]"#, ":1: JSON that is not an object"),
         (#"[{"text": "a b"}"#, "not a whole JSON array"),
         (#"7"#, ":1: JSON that is not an object"),

@@ -7,11 +7,16 @@ struct Evaluate: SessionCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure a model on rows it was not trained on.",
         discussion: """
-            BLEU and chrF are sacreBLEU's, of greedily generated answers; perplexity is of the rows' completions. The \
-            figures do not depend on the number of ranks.
+            BLEU and chrF are sacreBLEU's, rouge gives ROUGE-1, -2 and -L as rouge-score does, and exact-match the \
+            share of answers that are right to the letter: all of greedily generated answers. accuracy is the share \
+            of rows whose label is the likeliest of all labels in the data; perplexity is of the rows' completions. \
+            The figures do not depend on the number of ranks.
 
               neft evaluate -m MODEL -d test.jsonl
               neft evaluate -m MODEL --adapter RUN/final -d test.jsonl --samples 3
+              neft evaluate -m MODEL --adapter RUN/final -d test.jsonl --json > RUN/evaluation.json
+
+            neft report shows what the file of the last example holds.
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -25,7 +30,7 @@ struct Evaluate: SessionCommand {
 
     func validate() throws {
         if evaluation.samples > 0, !evaluation.metrics.contains(where: \.needsGeneration) {
-            throw ValidationError("--samples needs generated text: add bleu or chrf to --metrics")
+            throw ValidationError("--samples needs generated text: add bleu, chrf, rouge or exact-match to --metrics")
         }
     }
 
@@ -39,24 +44,29 @@ struct Evaluate: SessionCommand {
         let rows = work.dataset.rows.map { EvaluationRow($0, file: work.dataset.file) }
         let result = try session.together { () throws(EvaluationError) in
             try evaluator.evaluate(rows, metrics: evaluation.metrics, decode: { work.loaded.tokenizer.decode($0) }) {
-                let label = $0.phase == .loss ? "measuring loss, row" : "generating, row"
+                let label =
+                    switch $0.phase {
+                    case .loss: "measuring loss, row"
+                    case .classes: "weighing labels, row"
+                    case .generation: "generating, row"
+                    }
                 session.console.progress(label, done: $0.done, total: $0.total)
             }
         }
         if common.json {
-            session.console.result(json(result))
+            session.console.result(json(result, work))
         } else {
             show(result, on: session.console)
         }
     }
 
-    private func json(_ result: EvaluationResult) -> JSONValue {
-        var members: [JSONValue.Member] = []
-        let figures = [
-            ("bleu", result.bleu), ("chrf", result.chrf), ("perplexity", result.perplexity), ("loss", result.loss),
-        ]
-        for case (let name, let value?) in figures { members.append(.init(name, .double(value))) }
+    private func json(_ result: EvaluationResult, _ work: Workload) -> JSONValue {
+        var members = result.figures.map { JSONValue.Member($0.name, .double($0.value)) }
         members += [.init("rows", .int(result.rows)), .init("targetTokens", .int(result.targetTokens))]
+        members += [
+            .init("data", .string(work.dataset.file)), .init("dataHash", .string(work.dataHash)),
+            .init("adapter", adapter.adapter.map { .string($0) } ?? nil),
+        ]
         if let cut = result.cutOutputs { members.append(.init("cutOutputs", .int(cut))) }
         if evaluation.samples > 0 {
             let samples = result.samples.prefix(evaluation.samples).map { sample -> JSONValue in
@@ -76,6 +86,12 @@ struct Evaluate: SessionCommand {
         }
         if let bleu = result.bleu { console.result("BLEU \(bleu.rounded(to: 2))") }
         if let chrf = result.chrf { console.result("chrF \(chrf.rounded(to: 2))") }
+        if let rouge = result.rouge {
+            let figures = [rouge.one, rouge.two, rouge.longest].map { "\($0.rounded(to: 2))" }
+            console.result("ROUGE-1 \(figures[0]), ROUGE-2 \(figures[1]), ROUGE-L \(figures[2])")
+        }
+        if let accuracy = result.accuracy { console.result("accuracy \(accuracy.rounded(to: 2))%") }
+        if let exact = result.exactMatch { console.result("exact match \(exact.rounded(to: 2))%") }
         if let perplexity = result.perplexity, let loss = result.loss {
             console.result("perplexity \(perplexity.rounded(to: 4)), loss \(loss.rounded(to: 5))")
         }
@@ -90,9 +106,11 @@ struct Evaluate: SessionCommand {
 
 struct EvaluationOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("What to measure: bleu, chrf, perplexity (default: all).", valueName: "list"),
+        help: ArgumentHelp(
+            "What to measure: bleu, chrf, rouge, accuracy, exact-match, perplexity (default: bleu,chrf,perplexity).",
+            valueName: "list"),
         transform: Self.parse)
-    var metrics = Metric.allCases
+    var metrics = Metric.standard
 
     @Option(
         help: ArgumentHelp("Show this many answers (default: none).", valueName: "n"),

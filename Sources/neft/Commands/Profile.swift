@@ -49,7 +49,7 @@ struct Profile: SessionCommand {
                 model: work.loaded.model, baseHash: baseHash, communicator: session.communicator,
                 team: work.loaded.team)
         }
-        let profile = try session.profile(run, rows)
+        let profile = try session.profile(run, rows).made(on: work)
         try session.onRoot { try profile.save(to: output.output) }
         if common.json {
             session.console.result([
@@ -78,6 +78,17 @@ struct ProfileRunOptions: ParsableArguments {
 }
 
 extension ProfileMethod: ExpressibleByArgument {}
+
+extension NeuronProfile {
+    /// The same, saying which data it was made on; random scores are made on none.
+    func made(on work: Workload) -> NeuronProfile {
+        guard method != ProfileMethod.random.rawValue else { return self }
+        var profile = self
+        profile.details["data"] = work.dataset.file.split(separator: "/").suffix(2).joined(separator: "/")
+        profile.details["dataHash"] = work.dataHash
+        return profile
+    }
+}
 
 extension Session {
     /// Runs a profile and shows how far it is. Collective.

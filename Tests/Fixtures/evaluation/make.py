@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Writes sacrebleu.json: reference BLEU and chrF figures for EvaluationTests.
+"""Writes sacrebleu.json and rouge.json: reference BLEU, chrF and ROUGE figures for EvaluationTests.
 
-    python3 make.py            # needs `pip install sacrebleu==2.6.0`
+    python3 make.py            # needs `pip install sacrebleu==2.6.0 rouge-score==0.1.2`
 
 Every sentence is made here, from a fixed seed, so the file can be regenerated anywhere.
 
     groups[]        name, bleu, chrf: corpus scores of the group's pairs, and the integer statistics behind them
       pairs[]       [hypothesis, reference, bleu, chrf]: the pair, and its scores as a corpus of one
     tokenization[]  [text, tokens]: the 13a tokenizer
+
+rouge.json has, for each group in the same order, the scores (1, 2, L; F1, 0 ... 1) of its pairs.
 """
 
 import json
@@ -15,6 +17,7 @@ import random
 from pathlib import Path
 
 import sacrebleu
+from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
@@ -111,14 +114,21 @@ def groups():
     yield "canonical equivalents", [("café olé", "cafe\u0301 ole\u0301"), ("ガギ", "カ\u3099キ\u3099"), ("Å", "\u212b")]
     yield "trailing space", [("una prova. ", "una prova.\n"), ("una prova.\u3000", "una prova."), ("a-\n", "a-"),
                              ("fine -\n", "fine -"), ("3.\u200b", "3.")]
+    # Kelvin and dotted I, whose lower case is or begins with an ASCII letter; digits that are not ASCII.
+    yield "letters", [("300 \u212A", "300 K"), ("\u0130stanbul DI\u0130", "istanbul di"), ("ſtraße", "strasse"),
+                      ("\uff21\uff11 A1", "a1"), ("x\u0307y", "x y"), ("don't stop", "don t stop"), ("²3 ٣", "3")]
 
 
 def main():
     bleu, chrf = BLEU(), CHRF()
+    names = ["rouge1", "rouge2", "rougeL"]
+    scorer, rouge = RougeScorer(names), []
     document = {"sacrebleu": sacrebleu.__version__, "groups": [], "tokenization": []}
     for name, pairs in groups():
         hypotheses, references = [h for h, _ in pairs], [r for _, r in pairs]
         score = bleu.corpus_score(hypotheses, [references])
+        scores = [scorer.score(r, h) for h, r in pairs]
+        rouge.append({"name": name, "pairs": [[score[n].fmeasure for n in names] for score in scores]})
         characters = chrf._extract_corpus_statistics(hypotheses, [references])
         document["groups"].append({
             "name": name,
@@ -140,6 +150,8 @@ def main():
     lines = lines.replace('{"name"', '\n{"name"').replace('"tokenization"', '\n"tokenization"')
     path = Path(__file__).with_name("sacrebleu.json")
     path.write_text(lines + "\n")
+    path.with_name("rouge.json").write_text(
+        json.dumps(rouge, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")
     print(path, len(lines), "bytes,", sum(len(g["pairs"]) for g in document["groups"]), "pairs,",
           len(document["tokenization"]), "tokenizations")
     for g in document["groups"]:

@@ -36,6 +36,9 @@ final class RunRecord {
     /// Takes everything back.
     func discard() { folder.discard() }
 
+    /// Notes the scores by which neurons are selected.
+    func save(_ profile: NeuronProfile) throws { try profile.save(to: folder.profilePath) }
+
     /// Notes which neurons are trained.
     func save(_ mask: NeuronMask?) throws {
         guard let mask else { return }

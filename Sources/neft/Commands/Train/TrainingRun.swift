@@ -56,7 +56,7 @@ struct TrainingRun {
         defer { if !hasStarted { record?.discard() } }
 
         let mask: NeuronMask? =
-            if let point = plan.point { point.mask } else { try given ?? selectedMask() }
+            if let point = plan.point { point.mask } else { try given ?? selectedMask(record) }
         if let mask, given == nil { identity.facts.append(Train.fact(of: mask)) }
         let trainable = try session.agree { try trainableRows(mask) }
         let trainer = try session.together { () throws(TrainingError) in
@@ -106,7 +106,11 @@ struct TrainingRun {
             neftVersion: Version.current, libraryVersions: LibraryVersions.all, command: CommandLine.arguments,
             host: hosts[0], hosts: hosts, cpuModel: RunManifest.localCPUModel(), blasCoreType: BLAS.coreType,
             threads: work.loaded.team.threads, ranks: hosts.count, seed: command.batches.seed, baseHash: baseHash,
-            maskHash: nil, dataHashes: [work.dataset.file: work.dataHash], startedAt: Date(),
+            maskHash: nil, layerCount: work.loaded.model.layerCount,
+            projectionRows: Dictionary(
+                work.loaded.model.projections.map { ($0.projection.shortName, $0.rows) },
+                uniquingKeysWith: { first, _ in first }),
+            dataHashes: [work.dataset.file: work.dataHash], startedAt: Date(),
             resumedAfterStep: plan.point?.record.step, options: command.resolved.dictionary)
     }
 
@@ -126,8 +130,8 @@ struct TrainingRun {
         return mask
     }
 
-    /// Profiles the model and selects; nil for methods that train all rows.
-    private func selectedMask() throws -> NeuronMask? {
+    /// Profiles the model, notes the scores and selects; nil for methods that train all rows.
+    private func selectedMask(_ record: RunRecord?) throws -> NeuronMask? {
         guard command.method.method == .neft else { return nil }
         let method = command.profiling.profileMethod ?? .gradient
         session.console.note("scoring neurons (\(method.rawValue))")
@@ -138,7 +142,8 @@ struct TrainingRun {
                 communicator: session.communicator, team: work.loaded.team)
         }
         run.signal = { StopSignals.received }
-        let profile = try session.profile(run, rows)
+        let profile = try session.profile(run, rows).made(on: work)
+        try session.onRoot { try record?.save(profile) }
         let share = try command.top.share().fraction
         return try session.together { () throws -> NeuronMask in
             try MaskAgreement.select(
