@@ -7,6 +7,8 @@ enum RowFormat: CaseIterable {
     case promptCompletion
     /// `messages`. The loss is on every assistant turn.
     case chat
+    /// `text` and `label`: a user's turn and the answer to it. The loss is on the label.
+    case labelled
     /// `text`. The loss is on every token.
     case text
 
@@ -14,6 +16,7 @@ enum RowFormat: CaseIterable {
         switch self {
         case .promptCompletion: ["prompt", "completion"]
         case .chat: ["messages"]
+        case .labelled: ["text", "label"]
         case .text: ["text"]
         }
     }
@@ -59,6 +62,16 @@ extension RowFormat {
         case .text:
             guard let text = try value("text") as? String else { throw wrongType("text", fields, "a string") }
             return .text(text)
+        case .labelled:
+            guard let text = try value("text") as? String else { throw wrongType("text", fields, "a string") }
+            guard let label = try value("label") as? String else { throw wrongType("label", fields, "a string") }
+            guard !label.isEmpty else {
+                throw RowProblem(
+                    found: "row has no target tokens: an empty \"\(fields["label"] ?? "label")\"",
+                    expected: "the name of a class", hint: "fix or remove the row, or pass --skip-bad-rows")
+            }
+            return .turns(
+                [ChatMessage(role: "user", content: text), ChatMessage(role: "assistant", content: label)], targets: 1)
         case .chat:
             return .turns(try messages(try value("messages"), "messages", fields), targets: nil)
         case .promptCompletion:

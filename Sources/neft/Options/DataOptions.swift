@@ -3,7 +3,7 @@ import ArgumentParser
 /// Which rows, and how they are prepared.
 struct DataOptions: ParsableArguments {
     static let dataHelp = ArgumentHelp(
-        "JSON lines with prompt and completion, messages, or text; or a folder with train.jsonl and test.jsonl.",
+        "JSON lines with prompt and completion, messages, text and label, or text; or a folder with train.jsonl and test.jsonl.",
         valueName: "path")
 
     @Option(name: .shortAndLong, help: DataOptions.dataHelp)
@@ -42,7 +42,7 @@ struct DataOptions: ParsableArguments {
         return fields
     }
 
-    private static let keys = ["prompt", "completion", "messages", "text"]
+    private static let keys = ["prompt", "completion", "messages", "text", "label"]
 }
 
 /// How rows are cut into batches. What a run computes depends on these, never on the number of ranks.
