@@ -41,7 +41,8 @@ public struct Dataset: Sendable {
                     format = found
                 }
                 guard let format else { return true }
-                let encoded = try encoder.encode(try format.content(object, fields: options.fields), line: line)
+                var encoded = try encoder.encode(try format.content(object, fields: options.fields), line: line)
+                encoded.row.label = object[options.fields["label"] ?? "label"] as? String
                 rows.append(encoded.row)
                 cut += encoded.isCut ? 1 : 0
             } catch {
@@ -60,6 +61,24 @@ public struct Dataset: Sendable {
                 hint: "check the file")
         }
         return Dataset(rows: rows, file: file, cutPromptCount: cut, skippedCount: skipped)
+    }
+
+    /// The names of the rows' classes, ascending.
+    /// - Throws: at the first row without a label, and when all labels are the same.
+    public func classes() throws(DatasetError) -> [String] {
+        if let row = rows.first(where: { $0.label == nil }) {
+            throw DatasetError(
+                file: file, line: row.line, found: "a row without a label",
+                expected: "a string under \"label\" in every row",
+                hint: "add labels, map the key with --field label=NAME, or choose another --profile-method")
+        }
+        let names = Set(rows.compactMap(\.label)).sorted()
+        guard names.count >= 2 else {
+            throw DatasetError(
+                file: file, found: "one class only, \"\(names.first ?? "")\"", expected: "rows of at least two classes",
+                hint: "raise --limit, add rows of another class, or choose another --profile-method")
+        }
+        return names
     }
 
     /// The file that `path` stands for.

@@ -13,6 +13,8 @@ public struct EncodedRow: Sendable, Equatable {
     public var prompt: String
     /// The text of the last learned turn.
     public var completion: String
+    /// The class of the row, where the file names one: its `label`.
+    public var label: String?
 
     public var targetCount: Int { isTarget.reduce(0) { $0 + ($1 ? 1 : 0) } }
 }

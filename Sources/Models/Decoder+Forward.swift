@@ -4,10 +4,12 @@ import Kernels
 extension Decoder {
     /// Runs the blocks on `tokens`; the result is `workspace.final`. Layers from `keepFrom` on keep what their
     /// backward pass needs, in slots 1, 2, …. `attention` fills `slot.attention` from the slot's rotated q, k and v.
-    /// `beforeLayer`: see `LanguageModel`; not called with `layerCount`.
+    /// `beforeLayer`: see `LanguageModel`; not called with `layerCount`. `observe` sees each projection's own output, see
+    /// `LanguageModel.observe`.
     func runBlocks(
         tokens: [Int32], keepFrom: Int, beforeLayer: (_ layer: Int) -> Void = { _ in },
-        attention: (_ layer: Int, _ slot: Workspace.Slot) -> Void
+        attention: (_ layer: Int, _ slot: Workspace.Slot) -> Void,
+        observe: ((_ layer: Int, Projection, UnsafePointer<Float>) -> Void)? = nil
     ) {
         let c = configuration
         let (T, C, F) = (tokens.count, c.hiddenSize, c.intermediateSize)
@@ -23,21 +25,34 @@ extension Decoder {
             team.gemm(.nt, m: T, n: c.queryWidth, k: C, w.normed, layer[.query], s.query)
             team.gemm(.nt, m: T, n: c.kvWidth, k: C, w.normed, layer[.key], s.key)
             team.gemm(.nt, m: T, n: c.kvWidth, k: C, w.normed, layer[.value], s.value)
+            observe?(l, .query, s.query)
+            observe?(l, .key, s.key)
+            observe?(l, .value, s.value)
             ropeInPlace(team, x: s.query, positions: w.positions, table: ropeTable, T: T, heads: c.headCount)
             ropeInPlace(team, x: s.key, positions: w.positions, table: ropeTable, T: T, heads: c.kvHeadCount)
             attention(l, s)
             copyRows(team, out: s.middle, source: s.input, T: T, C: C)
             team.gemm(.nt, m: T, n: C, k: c.queryWidth, s.attention, layer[.output], s.middle, accumulate: true)
+            if let observe {
+                team.gemm(.nt, m: T, n: C, k: c.queryWidth, s.attention, layer[.output], w.dNormed)
+                observe(l, .output, w.dNormed)
+            }
 
             rmsNormForward(
                 team, out: w.normed, inverseRMS: s.inverseRMS2, x: s.middle, weight: layer.feedForwardNorm, T: T, C: C,
                 eps: c.rmsNormEps)
             team.gemm(.nt, m: T, n: F, k: C, w.normed, layer[.gate], s.gate)
             team.gemm(.nt, m: T, n: F, k: C, w.normed, layer[.up], s.up)
+            observe?(l, .gate, s.gate)
+            observe?(l, .up, s.up)
             swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
             let next = l + 1 < c.layerCount ? slot(l + 1, keepFrom).input : w.final
             copyRows(team, out: next, source: s.middle, T: T, C: C)
             team.gemm(.nt, m: T, n: C, k: F, w.activated, layer[.down], next, accumulate: true)
+            if let observe {
+                team.gemm(.nt, m: T, n: C, k: F, w.activated, layer[.down], w.dNormed)
+                observe(l, .down, w.dNormed)
+            }
         }
     }
 
@@ -46,13 +61,26 @@ extension Decoder {
     }
 
     /// The blocks over a packed batch.
-    func forward(_ batch: PackedBatch, keepFrom: Int, beforeLayer: (_ layer: Int) -> Void = { _ in }) {
-        runBlocks(tokens: batch.tokens, keepFrom: keepFrom, beforeLayer: beforeLayer) { _, s in
-            attentionForward(
-                team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
-                rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,
-                scratchStride: workspace.attentionScratchStride)
-        }
+    func forward(
+        _ batch: PackedBatch, keepFrom: Int, beforeLayer: (_ layer: Int) -> Void = { _ in },
+        observe: ((_ layer: Int, Projection, UnsafePointer<Float>) -> Void)? = nil
+    ) {
+        runBlocks(
+            tokens: batch.tokens, keepFrom: keepFrom, beforeLayer: beforeLayer,
+            attention: { _, s in
+                attentionForward(
+                    team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
+                    rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,
+                    scratchStride: workspace.attentionScratchStride)
+            }, observe: observe)
+    }
+
+    public func observe(
+        _ batch: PackedBatch, _ visit: (_ layer: Int, _ projection: Projection, _ outputs: UnsafePointer<Float>) -> Void
+    ) {
+        guard batch.tokenCount > 0 else { return }
+        prepare(batch, targets: 0)
+        withoutActuallyEscaping(visit) { forward(batch, keepFrom: layerCount, observe: $0) }
     }
 
     /// Final norm of the hidden states at `positions`: fills `targetHidden`, `targetNormed` and `targetInverseRMS`.

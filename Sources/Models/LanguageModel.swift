@@ -86,6 +86,13 @@ public protocol LanguageModel: AnyObject {
     /// Forward only: the negative log-likelihood in nats of each target, written to `losses` `[batch.targetCount]`.
     func evaluate(_ batch: PackedBatch, losses: UnsafeMutableBufferPointer<Float>)
 
+    /// Forward only. Hands the outputs `x Wᵀ` of every projection to `visit`, `[batch.tokenCount, rows]` in the order of the
+    /// batch's tokens: before rotary embedding, activation function and residual sum. They are valid during the call.
+    /// Layers ascend, and projections within a layer.
+    func observe(
+        _ batch: PackedBatch, _ visit: (_ layer: Int, _ projection: Projection, _ outputs: UnsafePointer<Float>) -> Void
+    )
+
     /// Forward and backward. Writes (does not accumulate) into `gradient` `[trainable.count]` the gradient of
     /// `lossScale · Σ losses`, and returns `Σ losses` in nats, unscaled.
     func forwardBackward(

@@ -13,17 +13,22 @@ public enum SelectionScope: String, Sendable, CaseIterable {
 extension NeuronProfile {
     /// The neurons with the highest scores: `share` of each group, ties in `NeuronID` order.
     ///
-    /// A group of n neurons gives `round(share · n)` of them, halves up; at least one neuron must be selected in all.
+    /// A group of n neurons gives `round(share · n)` of them, halves up, and at least one. Neurons that the filter leaves
+    /// out belong to no group.
     /// - Parameter share: in `0 < share ≤ 1`.
-    /// - Throws: for a score that is not a number, a share out of range, or one that selects nothing.
-    public func select(share: Double, scope: SelectionScope = .global) throws(NeuronError) -> NeuronMask {
+    /// - Throws: for a score that is not a number, a share out of range or one that selects nothing of a group, and a
+    ///   filter that names layers the model has not.
+    public func select(
+        share: Double, scope: SelectionScope = .global, from filter: NeuronFilter = .all
+    ) throws(NeuronError) -> NeuronMask {
         guard share > 0, share <= 1 else {
             throw NeuronError(
                 subject: "--top", found: "\(share * 100)%", expected: "more than 0% and at most 100%",
                 hint: "give a share of the neurons such as 6%")
         }
+        try filter.validate(layerCount: (modules.map(\.layer).max() ?? -1) + 1)
         var groups: [Int: [(score: Double, module: Int, row: Int32)]] = [:]
-        for (index, module) in modules.enumerated() {
+        for (index, module) in modules.enumerated() where filter.allows(module) {
             let group =
                 switch scope {
                 case .global: 0
@@ -42,16 +47,12 @@ extension NeuronProfile {
             }
         }
         var rows: [[Int32]] = Array(repeating: [], count: modules.count)
-        for (_, var group) in groups {
+        for (_, var group) in groups.sorted(by: { $0.key < $1.key }) {
             let count = Int((share * Double(group.count)).rounded(.toNearestOrAwayFromZero))
+            guard count > 0 else { throw nothing(of: group.count, at: modules[group[0].module], share, scope) }
             // Groups are filled in NeuronID order, which decides between equal scores.
             group.sort { ($0.score, $1.module, $1.row) > ($1.score, $0.module, $0.row) }
             for entry in group.prefix(count) { rows[entry.module].append(entry.row) }
-        }
-        guard rows.contains(where: { !$0.isEmpty }) else {
-            throw NeuronError(
-                subject: "--top", found: "\(share * 100)% of \(neuronCount) neurons, which is none",
-                expected: "at least one neuron", hint: "give a larger share")
         }
         let selected = zip(modules, rows).filter { !$0.1.isEmpty }.map { module, rows in
             NeuronMask.Module(
@@ -59,9 +60,22 @@ extension NeuronProfile {
         }
         return NeuronMask(
             modules: selected, baseHash: baseHash,
-            provenance: [
-                "method": method, "share": "\(share)", "scope": scope.rawValue, "neurons": "\(neuronCount)",
-            ].merging(
-                details.map { ("detail.\($0.key)", $0.value) }, uniquingKeysWith: { first, _ in first }))
+            provenance: ["method": method, "share": "\(share)", "scope": scope.rawValue, "neurons": "\(neuronCount)"]
+                .merging(filter.provenance, uniquingKeysWith: { first, _ in first })
+                .merging(details.map { ("detail.\($0.key)", $0.value) }, uniquingKeysWith: { first, _ in first }))
+    }
+
+    /// A share that gives no neuron of a group.
+    private func nothing(of count: Int, at module: Module, _ share: Double, _ scope: SelectionScope) -> NeuronError {
+        let place =
+            switch scope {
+            case .global: ""
+            case .layer: " of layer \(module.layer)"
+            case .projection: " of layer \(module.layer) \(module.projection.shortName)"
+            }
+        return NeuronError(
+            subject: "--top", found: "\(share * 100)% of the \(count) neurons\(place), which is none",
+            expected: "at least one neuron" + (scope == .global ? "" : " of every \(scope.rawValue)"),
+            hint: "give a larger share" + (scope == .global ? "" : ", or a wider --scope"))
     }
 }

@@ -9,13 +9,14 @@ public enum MaskAgreement {
     /// - Throws: the same error on every rank: `NeuronError` if nothing can be selected, `CollectiveError` if ranks end
     ///   up with different masks.
     public static func select(
-        share: Double, scope: SelectionScope, from profile: @autoclosure () -> NeuronProfile,
+        share: Double, scope: SelectionScope, filter: NeuronFilter = .all,
+        from profile: @autoclosure () -> NeuronProfile,
         over communicator: any Communicator
     ) throws -> NeuronMask {
         var message: [UInt8] = []
         if communicator.rank == 0 {
             do throws(NeuronError) {
-                message = [1] + (try profile().select(share: share, scope: scope)).bytes
+                message = [1] + (try profile().select(share: share, scope: scope, from: filter)).bytes
             } catch {
                 message = Array("\0\(error.subject)\0\(error.found)\0\(error.expected)\0\(error.hint)".utf8)
             }

@@ -9,13 +9,18 @@ public enum ProfileMethod: String, CaseIterable, Sendable {
     case gradient
     /// How far a full fine-tune turns the row, `1 − cos(w, w′)` (arXiv 2403.11621).
     case weightShift = "weight-shift"
+    /// How differently the neuron responds to rows of different classes: `Σ |q(z) − q(z′)|` over pairs of classes, q the
+    /// mean activation (Antverg & Belinkov 2022). Forward only, on labelled data.
+    case probeless
+    /// Mean |activation| of the neuron. Forward only.
+    case activation
     /// Random scores: the control.
     case random
 
     /// Global batches used where the user does not say.
     public var defaultSteps: Int {
         switch self {
-        case .gradient: 16
+        case .gradient, .probeless, .activation: 16
         case .weightShift: 50
         case .random: 0
         }
@@ -30,8 +35,8 @@ public struct ProfilingRun {
     public struct Progress: Sendable, Equatable {
         public var step: Int
         public var totalSteps: Int
-        /// Mean loss of the step's batch, nats.
-        public var loss: Double
+        /// Mean loss of the step's batch, nats; nil where none is computed.
+        public var loss: Double?
         /// Tokens of the step's batch, over all ranks.
         public var tokens: Int
         public var stepSeconds: Double
@@ -88,6 +93,7 @@ public struct ProfilingRun {
         switch method {
         case .gradient: try gradientProfile(data, report)
         case .weightShift: try weightShiftProfile(data, report)
+        case .probeless, .activation: try activationProfile(data, report)
         case .random: NeuronProfile.random(model: model, seed: seed, baseHash: baseHash)
         }
     }
@@ -131,6 +137,66 @@ public struct ProfilingRun {
         }
         return profile(gathered, steps: steps)
     }
+
+    /// Of `activation` and `probeless`. Memory beside the model: 16 bytes per neuron and class, and as much again from
+    /// each rank at the end.
+    private func activationProfile(
+        _ data: any TrainingData, _ report: (Progress) throws -> Void
+    ) throws -> NeuronProfile {
+        let isProbeless = method == .probeless
+        if isProbeless { try requireClasses(data.classes) }
+        let steps = min(steps, data.stepsPerEpoch)
+        var sums = ActivationSums(
+            isProbeless ? .signedBeforeTargets : .magnitude, classCount: isProbeless ? data.classes.count : 1,
+            model: model)
+        for step in 0..<steps {
+            let start = ContinuousClock.now
+            let plan = data.step(step)
+            for leaf in LeafTree(count: plan.microBatchCount, size: communicator.size).leaves(of: communicator.rank) {
+                sums.add(
+                    plan.microBatch(leaf), rowClasses: isProbeless ? plan.rowClasses(leaf) : [], model: model,
+                    team: team)
+            }
+            let header = StepHeader(step: step, signal: signal())
+            let stop = try header.agree(
+                with: communicator.allGather(header.bytes).map { StepHeader($0) }, over: communicator)
+            try report(
+                Progress(
+                    step: step + 1, totalSteps: steps, loss: nil, tokens: plan.tokens,
+                    stepSeconds: (ContinuousClock.now - start).inSeconds))
+            if let stop { throw stop }
+        }
+        sums.addOverRanks(communicator)
+        guard sums.isFinite else {
+            throw TrainingError(
+                subject: "profile", found: "an activation that is not finite", expected: "finite numbers",
+                hint: "the model's weights or the data are damaged")
+        }
+        if let missing = sums.tokens.firstIndex(of: 0) {
+            throw TrainingError(
+                subject: "profile",
+                found: isProbeless
+                    ? "no row of class \"\(data.classes[missing])\" in the first \(steps) batches" : "no tokens",
+                expected: "tokens of every class", hint: "raise --steps or --global-batch")
+        }
+        let means = (0..<sums.classCount).map { sums.means(ofClass: $0) }
+        var details = ["tokens": "\(sums.tokens.reduce(0, +))"]
+        if isProbeless { details["classes"] = data.classes.joined(separator: ", ") }
+        return profile(isProbeless ? probelessScores(means) : means[0], steps: steps, details)
+    }
+
+    private func requireClasses(_ classes: [String]) throws(TrainingError) {
+        guard (2...Self.maxClasses).contains(classes.count) else {
+            throw TrainingError(
+                subject: "--profile-method probeless",
+                found: classes.isEmpty ? "rows without labels" : "\(classes.count) different labels",
+                expected: "rows of 2 to \(Self.maxClasses) classes",
+                hint: "name each row's class under \"label\", or choose another method")
+        }
+    }
+
+    /// Every class takes a sum per neuron.
+    static let maxClasses = 64
 
     /// Memory beside the model: a copy of it, and what full fine-tuning takes.
     private func weightShiftProfile(

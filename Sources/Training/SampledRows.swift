@@ -4,10 +4,18 @@ import Datasets
 public struct SampledRows: TrainingData {
     private let rows: [EncodedRow]
     public let sampler: Sampler
+    /// The labels, ascending; empty unless every row has one.
+    public let classes: [String]
+    /// By row.
+    private let rowClasses: [Int]
 
     public init(_ rows: [EncodedRow], seed: UInt64, globalBatch: Int, microBatch: Int) {
         self.rows = rows
         sampler = Sampler(rows, seed: seed, globalBatch: globalBatch, microBatch: microBatch)
+        let labels = rows.compactMap(\.label)
+        classes = labels.count == rows.count ? Set(labels).sorted() : []
+        let numbers = Dictionary(uniqueKeysWithValues: zip(classes, 0...))
+        rowClasses = classes.isEmpty ? [] : labels.map { numbers[$0] ?? 0 }
     }
 
     /// What two parts of a run have in common: the tokenised rows and how they are dealt into batches.
@@ -36,7 +44,8 @@ public struct SampledRows: TrainingData {
     public func step(_ step: Int) -> TrainingStep {
         let batch = sampler.batch(at: step)
         return TrainingStep(
-            microBatchCount: batch.microBatches.count, targetTokens: batch.targetCount, tokens: batch.tokenCount
+            microBatchCount: batch.microBatches.count, targetTokens: batch.targetCount, tokens: batch.tokenCount,
+            rowClasses: { index in rowClasses.isEmpty ? [] : batch.microBatches[index].map { rowClasses[$0] } }
         ) { index in PackedBatch(batch.microBatches[index].map { rows[$0] }) }
     }
 }

@@ -10,8 +10,14 @@ public struct TrainingStep {
     public let tokens: Int
     /// Packs micro-batch `0 ..< microBatchCount`.
     public let microBatch: (Int) -> PackedBatch
+    /// The class of each row of micro-batch `0 ..< microBatchCount`, by its number in `TrainingData.classes`; empty where
+    /// rows have no classes.
+    public let rowClasses: (Int) -> [Int]
 
-    public init(microBatchCount: Int, targetTokens: Int, tokens: Int, microBatch: @escaping (Int) -> PackedBatch) {
+    public init(
+        microBatchCount: Int, targetTokens: Int, tokens: Int, rowClasses: @escaping (Int) -> [Int] = { _ in [] },
+        microBatch: @escaping (Int) -> PackedBatch
+    ) {
         precondition(
             microBatchCount >= 1 && targetTokens >= 1,
             "TrainingStep: \(microBatchCount) micro-batches with \(targetTokens) targets")
@@ -19,6 +25,7 @@ public struct TrainingStep {
         self.targetTokens = targetTokens
         self.tokens = tokens
         self.microBatch = microBatch
+        self.rowClasses = rowClasses
     }
 }
 
@@ -30,4 +37,10 @@ public protocol TrainingData {
     var maxMicroBatches: Int { get }
     /// The batch of step `step` (from 0); beyond the first epoch it goes on with the next.
     func step(_ step: Int) -> TrainingStep
+    /// Names of the classes that rows are labelled with; empty where they are not.
+    var classes: [String] { get }
+}
+
+extension TrainingData {
+    public var classes: [String] { [] }
 }

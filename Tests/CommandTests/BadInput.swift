@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Neurons
 import TestSupport
 
 /// Everything that must be refused with one message and exit code 2.
@@ -9,9 +10,9 @@ enum BadInput: String, CaseIterable, Sendable {
     case missingData, emptyData, malformedLine, rowWithoutTarget, completionTooLong, unknownKeys, tooLongForContext
     case outputExists, outputIsFile, maskOfAnotherModel, damagedMask, adapterOfAnotherModel, missingAdapter
     case topZero, topTooMuch, topTooLittle, unknownOption, wrongValue, neuronsAndTop, topWithoutSelection
-    case reportOfDifferentTasks, reportOfNoRun, reportOverAFile, accuracyOfOneClass, compareOneMask,
-        dynamicsOfTwoMethods,
-        compareMasksOfTwoModels
+    case reportOfDifferentTasks, reportOfNoRun, reportOverAFile, accuracyOfOneClass, compareOneMask
+    case dynamicsOfTwoMethods, compareMasksOfTwoModels
+    case labelsMissing, oneClass, profileOfAnotherModel, nothingInAScope, unknownProjection, unknownLayer
     case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField
 
     private static let goodRow = #"{"prompt": "a", "completion": "b"}"# + "\n"
@@ -122,6 +123,35 @@ enum BadInput: String, CaseIterable, Sendable {
         case .topZero: return (with("--top", "0%"), ["--top", "0%", "more than 0%"])
         case .topTooMuch: return (with("--top", "200%"), ["--top", "200%", "at most 100%"])
         case .topTooLittle: return (with("--top", "0.0001%"), ["--top", "at least one neuron"])
+        case .labelsMissing:
+            try sandbox.write("some.jsonl", #"{"prompt": "a", "completion": "x", "label": "x"}"# + "\n" + Self.goodRow)
+            return (
+                with("-d", "some.jsonl") + ["--profile-method", "probeless"], ["some.jsonl:2", "label", "--field"]
+            )
+        case .oneClass:
+            let row = #"{"text": "a", "label": "same"}"# + "\n"
+            try sandbox.write("one.jsonl", row + row)
+            return (
+                ["profile", "-m", "model", "-d", "one.jsonl", "--profile-method", "probeless", "-o", "p.safetensors"],
+                ["one.jsonl", "one class only", "\"same\"", "at least two"]
+            )
+        case .profileOfAnotherModel:
+            let profile = NeuronProfile.random(
+                model: makeTinyDecoder(), seed: 1, baseHash: String(repeating: "0", count: 64))
+            try profile.select(share: 0.06).save(to: sandbox.path("other.safetensors"))
+            return (
+                with("--neurons", "other.safetensors"),
+                ["other.safetensors", "another model", "profile and select on this model"]
+            )
+        case .nothingInAScope:
+            return (
+                train + ["--profile-method", "random", "--top", "1%", "--scope", "projection"],
+                ["--top", "1.0% of the 32 neurons of layer 0 q", "at least one neuron of every projection", "--scope"]
+            )
+        case .unknownProjection:
+            return (train + ["--projections", "gate,upp"], ["--projections", "gate,upp", "gate,up"])
+        case .unknownLayer:
+            return (train + ["--profile-method", "random", "--layers", "1-2"], ["--layers", "layer 2", "0 to 1"])
         case .unknownOption: return (train + ["--learnrate", "1"], ["--learnrate"])
         case .wrongValue: return (with("--epochs", "many"), ["--epochs", "many"])
         case .neuronsAndTop:

@@ -20,7 +20,7 @@ struct BadInputTests {
     @Test(arguments: [
         BadInput.missingModel, .wrongMagic, .truncatedSafetensors, .wrongShape, .unknownArchitecture, .unknownTokenizer,
         .emptyData, .malformedLine, .rowWithoutTarget, .completionTooLong, .outputExists, .maskOfAnotherModel,
-        .topZero, .topTooMuch, .topTooLittle,
+        .topZero, .topTooMuch, .topTooLittle, .labelsMissing, .oneClass, .nothingInAScope, .unknownLayer,
     ])
     func isRefusedOnAllRanks(_ input: BadInput) async throws {
         let sandbox = try Sandbox()

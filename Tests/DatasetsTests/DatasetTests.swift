@@ -55,6 +55,22 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         return (tokenizer.decode(pick(false), skipSpecial: false), tokenizer.decode(pick(true), skipSpecial: false))
     }
 
+    /// A labelled row is a user's turn and its label the answer.
+    @Test func labelsAreClassesAndLearned() throws {
+        let data = try load(
+            #"{"text": "Nice", "label": "good"}"# + "\n" + #"{"text": "Ugh", "label": "bad"}"#, template: .none)
+        #expect(data.rows.map(\.label) == ["good", "bad"])
+        #expect(try data.classes() == ["bad", "good"])
+        #expect(data.rows[0].prompt == "Nice" && data.rows[0].completion == "good")
+        let mapped = try load(
+            #"{"prompt": "a", "completion": "b", "mood": "x"}"# + "\n" + #"{"prompt": "a", "completion": "b"}"#,
+            fields: ["label": "mood"])
+        #expect(mapped.rows.map(\.label) == ["x", nil])
+        #expect { try mapped.classes() } throws: { "\($0)".contains("data.jsonl:2: a row without a label") }
+        let same = try load(#"{"prompt": "a", "completion": "b", "label": "x"}"#)
+        #expect { try same.classes() } throws: { "\($0)".contains("one class only, \"x\"") }
+    }
+
     @Test func promptAndCompletionBecomeTwoTurns() throws {
         let data = try load(
             #"{"prompt": "Hi", "completion": "Ciao"}"#, template: .chatml(defaultSystem: "Be kind"))
@@ -90,7 +106,10 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
     @Test func labelsAnswerTheirText() throws {
         let row = try load(#"{"text": "Which section?", "label": "libs"}"#).rows[0]
         #expect(split(row).target == "libs<|im_end|>")
-        #expect(row == (try load(#"{"prompt": "Which section?", "completion": "libs"}"#).rows[0]))
+        var same = try load(#"{"prompt": "Which section?", "completion": "libs"}"#).rows[0]
+        #expect(row.label == "libs" && same.label == nil)
+        same.label = "libs"
+        #expect(row == same)
         #expect((row.prompt, row.completion) == ("Which section?", "libs"))
         let renamed = try load(#"{"text": "a", "class": "b"}"#, fields: ["label": "class"])
         #expect(split(renamed.rows[0]).target == "b<|im_end|>")

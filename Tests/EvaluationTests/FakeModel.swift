@@ -36,6 +36,10 @@ final class FakeModel: LanguageModel {
         gradient: UnsafeMutableBufferPointer<Float>
     ) -> Double { fatalError("evaluation does not train") }
 
+    func observe(_ batch: PackedBatch, _ visit: (Int, Projection, UnsafePointer<Float>) -> Void) {
+        fatalError("evaluation looks at no neurons")
+    }
+
     func logits(_ batch: PackedBatch, positions: [Int32], into logits: UnsafeMutableBufferPointer<Float>) {
         fatalError("evaluation needs no logits")
     }

@@ -40,6 +40,35 @@ import Testing
         #expect(byProjection.modules[1].rows == [15])
     }
 
+    @Test func filtersComeBeforeTheShare() throws {
+        let rising = profile { Double($0) }
+        let feedForward = try rising.select(share: 0.05, from: NeuronFilter(projections: [.gate, .up]))
+        // 5 % of 3 layers of 160.
+        #expect(feedForward.count == 24)
+        #expect(feedForward.modules.map(\.name) == ["model.layers.2.mlp.up_proj"])
+        let lower = try rising.select(
+            share: 0.1, scope: .layer, from: NeuronFilter(projections: [.query, .down], layers: [0, 1]))
+        #expect(
+            lower.modules.map { ["\($0.layer)", $0.projection.shortName, "\($0.rows.count)"] } == [
+                ["0", "down", "10"], ["1", "down", "10"],
+            ])
+        #expect(lower.provenance["projections"] == "q,down" && lower.provenance["layers"] == "0,1")
+        #expect(try rising.select(share: 0.05).provenance["layers"] == nil)
+        #expect { try rising.select(share: 0.1, from: NeuronFilter(layers: [1, 3])) } throws: {
+            "\($0)" == "--layers: layer 3; expected layers 0 to 2; name layers of this model, such as 0-2"
+        }
+    }
+
+    /// A group that would lose all its neurons is no silent matter.
+    @Test func everyGroupGivesANeuron() {
+        #expect { try profile { Double($0) }.select(share: 0.01, scope: .projection) } throws: {
+            "\($0)".hasPrefix("--top: 1.0% of the 48 neurons of layer 0 q, which is none; expected at least one")
+        }
+        #expect { try profile { Double($0) }.select(share: 0.001, scope: .layer) } throws: {
+            "\($0)".contains("of the 336 neurons of layer 0, which is none")
+        }
+    }
+
     @Test func everythingAndNothing() throws {
         #expect(try profile { _ in 0 }.select(share: 1).count == model.neuronCount)
         for share in [0, -0.1, 1.01, 2, .nan, .infinity, 1e-9] {
@@ -207,5 +236,37 @@ import Testing
         #expect(WeightShift.score(zero, zero, count: 3) == 0)
         #expect(WeightShift.score(zero, some, count: 3) == 1)
         #expect(abs(WeightShift.score(some, some.map { -$0 }, count: 3) - 2) < 1e-12)
+    }
+}
+
+@Suite struct SmallWeightShiftTests {
+    /// `1 − cos` without cancellation in another way, by Lagrange's identity: `sin² = Σ (aᵢbⱼ − aⱼbᵢ)² / ‖a‖²‖b‖²`, and
+    /// `1 − cos = sin² / (1 + cos)`. Products of two floats are exact in Double.
+    private func lagrange(_ a: [Float], _ b: [Float]) -> Double {
+        var (areas, aa, bb) = (0.0, 0.0, 0.0)
+        for i in a.indices {
+            aa += Double(a[i]) * Double(a[i])
+            bb += Double(b[i]) * Double(b[i])
+            for j in 0..<i {
+                let area = Double(a[i]) * Double(b[j]) - Double(a[j]) * Double(b[i])
+                areas += area * area
+            }
+        }
+        let sine2 = areas / (aa * bb)
+        return sine2 / (1 + (1 - sine2).squareRoot())
+    }
+
+    /// Turned by so little that `1 − cos` in Float would be noise, or zero.
+    @Test(arguments: [3e-2, 1e-3, 4.5e-4, 1e-5, 1e-6]) func smallShiftsAreExact(angle: Double) {
+        for (seed, length) in [(1, 0.01), (2, 1), (3, 40)] as [(UInt64, Float)] {
+            let before = randomFloats(576, seed: seed, scale: length)
+            let noise = randomFloats(576, seed: seed + 10, scale: length)
+            let after = zip(before, noise).map { $0 * 1.01 + Float(angle) * $1 }
+            let found = WeightShift.score(before, after, count: 576)
+            let expected = lagrange(before, after)
+            #expect(abs(found - expected) <= 1e-7 * expected + 1e-20, "\(found), not \(expected)")
+            // Half the square of about the angle.
+            #expect(found > 0.2 * angle * angle && found < 0.8 * angle * angle, "\(found)")
+        }
     }
 }

@@ -26,6 +26,9 @@ private final class RoundingModel: LanguageModel {
         return Double.random(in: 0..<100, using: &random)
     }
 
+    func observe(_ batch: PackedBatch, _ visit: (Int, Projection, UnsafePointer<Float>) -> Void) {
+        fatalError("not used")
+    }
     func evaluate(_ batch: PackedBatch, losses: UnsafeMutableBufferPointer<Float>) { fatalError("not used") }
     func logits(_ batch: PackedBatch, positions: [Int32], into logits: UnsafeMutableBufferPointer<Float>) {
         fatalError("not used")

@@ -9,6 +9,8 @@ struct Profile: SessionCommand {
         discussion: """
             gradient: how much the loss depends on the neuron; no update.
             weight-shift: how far a full fine-tune turns it (arXiv 2403.11621).
+            probeless: how differently it responds to rows of different labels.
+            activation: how strongly it responds to the rows.
             random: scores from --seed, as a control.
 
               neft profile -m MODEL -d train.jsonl -o profile.safetensors
@@ -39,6 +41,7 @@ struct Profile: SessionCommand {
     func run(in session: Session) throws {
         try session.onRoot { try output.checkIsFree(isFolder: false) }
         let work = try Workload(model: model, template: template, data: data, split: "train", in: session)
+        if method.profileMethod == .probeless { try session.agree { _ = try work.dataset.classes() } }
         let baseHash = try work.agreedBaseHash(cache: model.cache, in: session)
         let rows = SampledRows(
             work.dataset.rows, seed: batches.seed, globalBatch: batches.globalBatch, microBatch: batches.microBatch)
@@ -97,7 +100,7 @@ extension Session {
             try run.run(data: data) { progress in
                 console.progress(
                     "profiling, step", done: progress.step, total: progress.totalSteps,
-                    detail: "loss \(Figures.short(progress.loss))")
+                    detail: progress.loss.map { "loss \(Figures.short($0))" } ?? "")
             }
         }
     }

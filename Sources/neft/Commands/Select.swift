@@ -11,6 +11,7 @@ struct Select: SessionCommand {
             Takes the neurons with the highest scores; equal scores in the order of layer, projection and row.
 
               neft select --scores profile.safetensors --top 6% -o neurons.safetensors
+              neft select --scores profile.safetensors --top 6% --scope layer --projections gate,up -o neurons.safetensors
             """)
 
     @Option(help: ArgumentHelp("What neft profile wrote.", valueName: "file"))
@@ -25,7 +26,8 @@ struct Select: SessionCommand {
         let result = try session.onRoot { () throws -> (mask: NeuronMask, of: Int) in
             try output.checkIsFree(isFolder: false)
             let profile = try NeuronProfile.load(scores)
-            let mask = try profile.select(share: try top.share().fraction, scope: scope.scope ?? .global)
+            let mask = try profile.select(
+                share: try top.share().fraction, scope: scope.scope ?? .global, from: scope.filter)
             try mask.save(to: output.output)
             return (mask, profile.neuronCount)
         }

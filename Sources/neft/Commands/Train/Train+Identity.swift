@@ -24,7 +24,9 @@ extension Train {
         guard method.method == .neft else { return [] }
         if let mask { return [Self.fact(of: mask)] }
         let settings = resolved.dictionary
-        return ["top", "scope", "profile-method", "profile-steps"].map { .init("--\($0)", settings[$0] ?? "none") }
+        return ["top", "scope", "projections", "layers", "profile-method", "profile-steps"].map {
+            .init("--\($0)", settings[$0] ?? "none")
+        }
     }
 
     /// The neurons themselves; in every checkpoint, so that a run can go on with `--neurons RUN/neurons.safetensors`.

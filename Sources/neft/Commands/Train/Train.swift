@@ -40,6 +40,7 @@ struct Train: SessionCommand {
     func validate() throws {
         let selecting: [(option: String, isGiven: Bool)] = [
             ("--top", top.top != nil), ("--scope", scope.scope != nil),
+            ("--projections", scope.projections != nil), ("--layers", scope.layers != nil),
             ("--profile-method", profiling.profileMethod != nil), ("--profile-steps", neurons.profileSteps != nil),
         ]
         let given = selecting.filter(\.isGiven).map(\.option)

@@ -36,6 +36,10 @@ struct TrainingRun {
         rows = SampledRows(
             work.dataset.rows, seed: command.batches.seed, globalBatch: command.batches.globalBatch,
             microBatch: command.batches.microBatch)
+        if plan.point == nil, command.profiling.profileMethod == .probeless {
+            let dataset = work.dataset
+            try session.agree { _ = try dataset.classes() }
+        }
         baseHash = try work.agreedBaseHash(cache: command.model.cache, in: session)
     }
 
@@ -147,7 +151,8 @@ struct TrainingRun {
         let share = try command.top.share().fraction
         return try session.together { () throws -> NeuronMask in
             try MaskAgreement.select(
-                share: share, scope: command.scope.scope ?? .global, from: profile, over: session.communicator)
+                share: share, scope: command.scope.scope ?? .global, filter: command.scope.filter, from: profile,
+                over: session.communicator)
         }
     }
 
