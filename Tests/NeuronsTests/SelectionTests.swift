@@ -239,7 +239,7 @@ import Testing
     }
 }
 
-@Suite struct WeightShiftTests {
+@Suite struct SmallWeightShiftTests {
     /// `1 − cos` without cancellation in another way, by Lagrange's identity: `sin² = Σ (aᵢbⱼ − aⱼbᵢ)² / ‖a‖²‖b‖²`, and
     /// `1 − cos = sin² / (1 + cos)`. Products of two floats are exact in Double.
     private func lagrange(_ a: [Float], _ b: [Float]) -> Double {
