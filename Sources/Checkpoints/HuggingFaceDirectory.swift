@@ -61,8 +61,6 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
         self.fileOf = fileOf
     }
 
-    public func hasTensor(_ name: String) -> Bool { fileOf[name] != nil }
-
     /// A weight by its name; see `SafetensorsFile.floats`.
     public func tensor(_ name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor {
         guard let number = fileOf[name] else {

@@ -17,8 +17,6 @@ public struct ExchangeStatistics: Equatable, Sendable {
 
     public init() {}
 
-    /// `rawBytes / wireBytes`; 1 if nothing was sent.
-    public var compressionRatio: Double { wireBytes == 0 ? 1 : Double(rawBytes) / Double(wireBytes) }
     /// What the exchange takes by itself, seconds.
     public var busySeconds: Double { encodeSeconds + decodeSeconds + waitSeconds }
 

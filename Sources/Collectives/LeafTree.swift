@@ -43,18 +43,12 @@ public struct LeafTree: Equatable, Sendable {
     /// Where a range is cut: the left part takes the odd one.
     public static func middle(of range: Range<Int>) -> Int { range.lowerBound + (range.count + 1) / 2 }
 
-    /// Adds the ranks' partial sums in the order of the tree. Ranks without leaves are skipped, not added as zeros
-    /// (which would turn -0 into +0).
-    /// - Parameter add: adds the sum held for rank `from` to the one held for rank `into`.
-    /// - Returns: the rank whose place holds the total: the first one with leaves.
-    public func sumOverRanks(add: (_ into: Int, _ from: Int) -> Void) -> Int {
-        // There is at least one leaf.
-        LeafTree.sum(0..<size, isPresent: hasLeaves, add: add)!
-    }
-
-    /// The same over some of the ranks, or over groups of them.
-    /// - Parameter places: neighbours. With powers of two of ranks and of groups, the sums of aligned groups of
-    ///   neighbours, and then the sum over the groups, are together the same additions as those over all ranks.
+    /// Adds partial sums in the order of the tree, over all ranks, some of them, or groups of them. Those without leaves
+    /// are skipped, not added as zeros (which would turn -0 into +0).
+    /// - Parameters:
+    ///   - places: neighbours. With powers of two of ranks and of groups, the sums of aligned groups of neighbours, and
+    ///     then the sum over the groups, are together the same additions as those over all ranks.
+    ///   - add: adds the sum held for place `from` to the one held for place `into`.
     /// - Returns: the place that holds the total; nil if none is present.
     static func sum(
         _ places: Range<Int>, isPresent: (Int) -> Bool, add: (_ into: Int, _ from: Int) -> Void

@@ -146,9 +146,6 @@ public final class RowExchange {
         gatheredSquares.deallocate()
     }
 
-    /// Values in `owned`.
-    public var ownedCount: Int { owned.reduce(0) { $0 + $1.count } }
-
     /// What this rank's calls have cost since the last time this was asked.
     public func takeStatistics() -> ExchangeStatistics {
         precondition(!isSharing, "takeStatistics: an exchange is under way")

@@ -53,7 +53,6 @@ public final class GEMMLog: @unchecked Sendable {
     public init(threads: Int) { calls = Array(repeating: [], count: threads) }
 
     public var flops: Double { calls.joined().reduce(0) { $0 + $1.flops } }
-    public var callCount: Int { calls.reduce(0) { $0 + $1.count } }
 
     @inline(__always) func note(_ call: GEMMCall, worker: Int) { calls[worker].append(call) }
 

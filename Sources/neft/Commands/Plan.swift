@@ -38,8 +38,8 @@ struct PlanCommand: SessionCommand {
         var rows: [(plan: CostModel.Plan, predictions: [CostModel.Prediction])] = []
         for ranks in machines.ranks {
             let plan = CostModel.Plan(
-                configuration: configuration, selectedCount: selected, globalBatch: batch.globalBatch,
-                microBatch: batch.microBatch, rowTokens: batch.rowTokens,
+                configuration: configuration, selectedCount: selected, globalBatch: batch.sizes.globalBatch,
+                microBatch: batch.sizes.microBatch, rowTokens: batch.rowTokens,
                 rowTargets: batch.rowTargets ?? max(1, batch.rowTokens / 3), ranks: ranks,
                 ranksPerHost: machines.ranksPerHost, linkBytesPerSecond: machines.link.bytesPerSecond,
                 latencySeconds: machines.latency, threads: threads)
@@ -59,7 +59,7 @@ struct PlanCommand: SessionCommand {
         guard let first = rows.first else { return [] }
         var lines = [
             "\(Human.count(first.plan.selectedCount)) selected values, "
-                + "\(batch.globalBatch) rows of \(batch.rowTokens) tokens per step, \(machines.link) per host, "
+                + "\(batch.sizes.globalBatch) rows of \(batch.rowTokens) tokens per step, \(machines.link) per host, "
                 + "\(Int(cost.constants.gigaflops.rounded())) Gflop/s per rank",
             "ranks  wire   MiB/rank  sent MB  compute s  exchange s  waited s  step s  tokens/s  efficiency",
         ]
@@ -75,7 +75,7 @@ struct PlanCommand: SessionCommand {
                             prediction.stepSeconds, prediction.tokensPerSecond, prediction.efficiency))
             }
         }
-        let leaves = (batch.globalBatch + batch.microBatch - 1) / batch.microBatch
+        let leaves = (batch.sizes.globalBatch + batch.sizes.microBatch - 1) / batch.sizes.microBatch
         if let most = machines.ranks.max(), most > leaves {
             lines.append(
                 "a step has \(leaves) micro-batches: more ranks than that compute nothing; raise --global-batch")
@@ -157,15 +157,7 @@ struct PlannedNeurons: ParsableArguments {
 }
 
 struct PlannedBatch: ParsableArguments {
-    @Option(
-        help: ArgumentHelp("Rows per step, over all ranks (default: 16).", valueName: "rows"),
-        transform: OptionValue.positive)
-    var globalBatch = 16
-
-    @Option(
-        help: ArgumentHelp("Rows a rank computes at once (default: 4).", valueName: "rows"),
-        transform: OptionValue.positive)
-    var microBatch = 4
+    @OptionGroup var sizes: BatchSizes
 
     @Option(
         help: ArgumentHelp("Tokens of a row (default: 256).", valueName: "tokens"), transform: OptionValue.positive)
@@ -177,9 +169,6 @@ struct PlannedBatch: ParsableArguments {
     var rowTargets: Int?
 
     func validate() throws {
-        guard microBatch <= globalBatch else {
-            throw ValidationError("--micro-batch \(microBatch) is more than --global-batch \(globalBatch)")
-        }
         guard rowTargets ?? 1 <= rowTokens else {
             throw ValidationError("--row-targets \(rowTargets ?? 0) is more than --row-tokens \(rowTokens)")
         }

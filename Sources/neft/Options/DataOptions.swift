@@ -45,8 +45,8 @@ struct DataOptions: ParsableArguments {
     private static let keys = ["prompt", "completion", "messages", "text", "label"]
 }
 
-/// How rows are cut into batches. What a run computes depends on these, never on the number of ranks.
-struct BatchOptions: ParsableArguments {
+/// How many rows are computed together.
+struct BatchSizes: ParsableArguments {
     @Option(
         help: ArgumentHelp("Rows per step, over all ranks (default: 16).", valueName: "rows"),
         transform: OptionValue.positive)
@@ -57,11 +57,6 @@ struct BatchOptions: ParsableArguments {
         transform: OptionValue.positive)
     var microBatch = 4
 
-    @Option(
-        help: ArgumentHelp("Decides the order of the rows and all that is random (default: 1).", valueName: "n"),
-        transform: OptionValue.seed)
-    var seed: UInt64 = 1
-
     func validate() throws {
         guard microBatch <= globalBatch else {
             throw ValidationError(
@@ -69,4 +64,17 @@ struct BatchOptions: ParsableArguments {
             )
         }
     }
+}
+
+/// How rows are cut into batches. What a run computes depends on these, never on the number of ranks.
+struct BatchOptions: ParsableArguments {
+    @OptionGroup var sizes: BatchSizes
+
+    @Option(
+        help: ArgumentHelp("Decides the order of the rows and all that is random (default: 1).", valueName: "n"),
+        transform: OptionValue.seed)
+    var seed: UInt64 = 1
+
+    var globalBatch: Int { sizes.globalBatch }
+    var microBatch: Int { sizes.microBatch }
 }

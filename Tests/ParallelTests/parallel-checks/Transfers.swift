@@ -88,30 +88,40 @@ func checkExchange(_ communicator: MPICommunicator) throws {
 
 /// 300 MB each way around a ring, and as a broadcast.
 func checkLargeTransfer(_ communicator: MPICommunicator) throws {
-    let (rank, size) = (communicator.rank, communicator.size)
     let count = 300_000_001
-    func pattern(_ rank: Int, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index &* 31 &+ index >> 11 &+ rank) }
     let out = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
     let into = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
-    for index in 0..<count { out[index] = pattern(rank, index) }
+    defer {
+        out.deallocate()
+        into.deallocate()
+    }
+    try checkRing(communicator, out, into, period: count)
+}
+
+/// Sends `out` to the right neighbour, from the left one into `into`, and then rank 1's `out` to all.
+/// - Parameter period: after so many bytes the buffers' memory shows up again.
+private func checkRing(
+    _ communicator: MPICommunicator, _ out: UnsafeMutableRawBufferPointer, _ into: UnsafeMutableRawBufferPointer,
+    period: Int
+) throws {
+    let (rank, size) = (communicator.rank, communicator.size)
+    func pattern(_ rank: Int, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index &* 31 &+ index >> 11 &+ rank) }
+    for index in 0..<period { out[index] = pattern(rank, index) }
     communicator.exchange(
         sends: [((rank + 1) % size, UnsafeRawBufferPointer(out))], receives: [((rank + size - 1) % size, into)])
     let left = (rank + size - 1) % size
-    for index in 0..<count where into[index] != pattern(left, index) {
+    for index in 0..<period where into[index] != pattern(left, index) {
         throw Failure(description: "byte \(index) from rank \(left) is wrong")
     }
     communicator.broadcast(out, root: 1)
-    for index in 0..<count where out[index] != pattern(1, index) {
+    for index in 0..<period where out[index] != pattern(1, index) {
         throw Failure(description: "byte \(index) of the broadcast is wrong")
     }
-    out.deallocate()
-    into.deallocate()
 }
 
 /// More than 2³¹ bytes each way around a ring, and as a broadcast. Both buffers are 16 MB of memory that show up again and
 /// again in a long range of addresses: who takes an offset for 32 bits wide leaves that range.
 func checkHugeTransfer(_ communicator: MPICommunicator) throws {
-    let (rank, size) = (communicator.rank, communicator.size)
     let period = 1 << 24
     let count = 1 << 31 + 5 * period + 12_345
     func repeated(_ name: String) throws -> UnsafeMutableRawBufferPointer {
@@ -128,21 +138,12 @@ func checkHugeTransfer(_ communicator: MPICommunicator) throws {
         close(descriptor)
         return UnsafeMutableRawBufferPointer(start: space, count: count)
     }
-    func pattern(_ rank: Int, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index &* 31 &+ index >> 11 &+ rank) }
     let (out, into) = (try repeated("/neft-check-\(getpid())-out"), try repeated("/neft-check-\(getpid())-in"))
-    for index in 0..<period { out[index] = pattern(rank, index) }
-    communicator.exchange(
-        sends: [((rank + 1) % size, UnsafeRawBufferPointer(out))], receives: [((rank + size - 1) % size, into)])
-    let left = (rank + size - 1) % size
-    for index in 0..<period where into[index] != pattern(left, index) {
-        throw Failure(description: "byte \(index) from rank \(left) is wrong")
+    defer {
+        munmap(out.baseAddress, count + period)
+        munmap(into.baseAddress, count + period)
     }
-    communicator.broadcast(out, root: 1)
-    for index in 0..<period where out[index] != pattern(1, index) {
-        throw Failure(description: "byte \(index) of the broadcast is wrong")
-    }
-    munmap(out.baseAddress, count + period)
-    munmap(into.baseAddress, count + period)
+    try checkRing(communicator, out, into, period: period)
 }
 
 func checkAgreement(_ communicator: MPICommunicator) throws {
