@@ -4,6 +4,7 @@
 usage: measure-link.py serve [CLIENTS]                on one host, until so many clients (1) have come and gone
        measure-link.py measure ADDRESS [MEGABYTES]    on the other; prints "MS milliseconds, RATE bytes per second"
 """
+import errno
 import socket
 import sys
 import threading
@@ -49,7 +50,10 @@ def measure(address, megabytes):
         try:
             connection = socket.create_connection((address, PORT), timeout=20)
             break
-        except ConnectionRefusedError:
+        except OSError as error:
+            # Nobody serves yet; or, just after a cut, the host still takes the other for gone.
+            if error.errno not in (errno.ECONNREFUSED, errno.EHOSTUNREACH):
+                raise
             time.sleep(0.1)
     else:
         sys.exit(f"measure-link: nobody serves on {address}")
