@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Runs a command on a terminal, presses Ctrl-C once it has written a text, and ends with the command's exit code.
+"""Runs a command on a terminal, presses Ctrl-C once its output matches, and ends with the command's exit code.
 
-usage: press-ctrl-c.py TIMES TEXT COMMAND …
+usage: press-ctrl-c.py TIMES PATTERN COMMAND …       PATTERN: a regular expression of Python's
 """
 import os
 import pty
+import re
 import sys
 import time
 
-times, text, command = int(sys.argv[1]), sys.argv[2].encode(), sys.argv[3:]
+times, pattern, command = int(sys.argv[1]), re.compile(sys.argv[2].encode()), sys.argv[3:]
+pressed = False
 child, terminal = pty.fork()
 if child == 0:
     os.execvp(command[0], command)
@@ -23,8 +25,8 @@ while True:
     sys.stdout.buffer.write(part)
     sys.stdout.flush()
     seen += part
-    if text in seen:
-        text = b"\0"
+    if not pressed and pattern.search(seen):
+        pressed = True
         for _ in range(times):
             os.write(terminal, b"\x03")
             time.sleep(0.5)
