@@ -89,12 +89,11 @@ private struct BackwardPass {
         batch.targetTokens.withUnsafeBufferPointer { targets in
             model.forEachHeadChunk(of: n) { chunk in
                 let normed = w.targetNormed + chunk.lowerBound * C
-                team.gemm(.nt, m: chunk.count, n: V, k: C, normed, model.head, w.logits)
+                model.projectHead(normed, into: w.logits, n: chunk.count)
                 crossEntropy(
                     team, losses: w.losses + chunk.lowerBound, logits: w.logits,
                     targets: targets.baseAddress! + chunk.lowerBound, n: chunk.count, V: V, gradientScale: lossScale)
-                team.gemm(
-                    .nn, m: chunk.count, n: C, k: V, w.logits, model.head, w.dTargetNormed + chunk.lowerBound * C)
+                model.projectHeadBackward(w.logits, into: w.dTargetNormed + chunk.lowerBound * C, n: chunk.count)
                 if let dHead {
                     team.gemm(
                         .tn, m: V, n: C, k: chunk.count, w.logits, normed, dHead, accumulate: chunk.lowerBound > 0)
@@ -134,7 +133,7 @@ private struct BackwardPass {
             || entryOf[model.normIndex(layer: l, second: false)] != nil
         let secondNorm = entryOf[model.normIndex(layer: l, second: true)]
         if attentionNeeded || trains(l, .gate) || trains(l, .up) || secondNorm != nil {
-            team.gemm(.nn, m: T, n: F, k: C, w.dResidual, layer[.down], w.dActivated)
+            model.projectBackward(l, .down, w.dResidual, into: w.dActivated, T: T)
             swiGLUBackward(
                 team, dGate: w.dGate, dUp: w.dActivated, dOut: w.dActivated, gate: s.gate, up: s.up, T: T, F: F)
             let dUp = w.dActivated
@@ -146,8 +145,8 @@ private struct BackwardPass {
                 weightGradient(l, .up, dOut: dUp, x: w.normed, T: T)
             }
             if attentionNeeded || secondNorm != nil {
-                team.gemm(.nn, m: T, n: C, k: F, w.dGate, layer[.gate], w.dNormed)
-                team.gemm(.nn, m: T, n: C, k: F, dUp, layer[.up], w.dNormed, accumulate: true)
+                model.projectBackward(l, .gate, w.dGate, into: w.dNormed, T: T)
+                model.projectBackward(l, .up, dUp, into: w.dNormed, T: T, accumulate: true)
                 if let secondNorm {
                     rmsNormBackwardWeight(
                         team, dWeight: gradient + secondNorm.offset, dOut: w.dNormed, inverseRMS: s.inverseRMS2,
@@ -165,7 +164,7 @@ private struct BackwardPass {
         let firstNorm = entryOf[model.normIndex(layer: l, second: false)]
         let trainsQKV = trains(l, .query) || trains(l, .key) || trains(l, .value)
         guard below || trainsQKV || firstNorm != nil else { return }
-        team.gemm(.nn, m: T, n: c.queryWidth, k: C, w.dResidual, layer[.output], w.dAttention)
+        model.projectBackward(l, .output, w.dResidual, into: w.dAttention, T: T)
         attentionBackward(
             team, dQ: w.dQuery, dK: w.dKey, dV: w.dValue, dOut: w.dAttention, out: s.attention,
             logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value, rows: batch.attentionRows,
@@ -183,9 +182,9 @@ private struct BackwardPass {
             weightGradient(l, .value, dOut: w.dValue, x: w.normed, T: T)
         }
         guard below || firstNorm != nil else { return }
-        team.gemm(.nn, m: T, n: C, k: c.queryWidth, w.dQuery, layer[.query], w.dNormed)
-        team.gemm(.nn, m: T, n: C, k: c.kvWidth, w.dKey, layer[.key], w.dNormed, accumulate: true)
-        team.gemm(.nn, m: T, n: C, k: c.kvWidth, w.dValue, layer[.value], w.dNormed, accumulate: true)
+        model.projectBackward(l, .query, w.dQuery, into: w.dNormed, T: T)
+        model.projectBackward(l, .key, w.dKey, into: w.dNormed, T: T, accumulate: true)
+        model.projectBackward(l, .value, w.dValue, into: w.dNormed, T: T, accumulate: true)
         if let firstNorm {
             rmsNormBackwardWeight(
                 team, dWeight: gradient + firstNorm.offset, dOut: w.dNormed, inverseRMS: s.inverseRMS1, x: s.input,

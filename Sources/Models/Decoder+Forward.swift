@@ -22,9 +22,9 @@ extension Decoder {
             rmsNormForward(
                 team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C,
                 eps: c.rmsNormEps)
-            team.gemm(.nt, m: T, n: c.queryWidth, k: C, w.normed, layer[.query], s.query)
-            team.gemm(.nt, m: T, n: c.kvWidth, k: C, w.normed, layer[.key], s.key)
-            team.gemm(.nt, m: T, n: c.kvWidth, k: C, w.normed, layer[.value], s.value)
+            project(l, .query, w.normed, into: s.query, T: T)
+            project(l, .key, w.normed, into: s.key, T: T)
+            project(l, .value, w.normed, into: s.value, T: T)
             observe?(l, .query, s.query)
             observe?(l, .key, s.key)
             observe?(l, .value, s.value)
@@ -32,25 +32,25 @@ extension Decoder {
             ropeInPlace(team, x: s.key, positions: w.positions, table: ropeTable, T: T, heads: c.kvHeadCount)
             attention(l, s)
             copyRows(team, out: s.middle, source: s.input, T: T, C: C)
-            team.gemm(.nt, m: T, n: C, k: c.queryWidth, s.attention, layer[.output], s.middle, accumulate: true)
+            project(l, .output, s.attention, into: s.middle, T: T, accumulate: true)
             if let observe {
-                team.gemm(.nt, m: T, n: C, k: c.queryWidth, s.attention, layer[.output], w.dNormed)
+                project(l, .output, s.attention, into: w.dNormed, T: T)
                 observe(l, .output, w.dNormed)
             }
 
             rmsNormForward(
                 team, out: w.normed, inverseRMS: s.inverseRMS2, x: s.middle, weight: layer.feedForwardNorm, T: T, C: C,
                 eps: c.rmsNormEps)
-            team.gemm(.nt, m: T, n: F, k: C, w.normed, layer[.gate], s.gate)
-            team.gemm(.nt, m: T, n: F, k: C, w.normed, layer[.up], s.up)
+            project(l, .gate, w.normed, into: s.gate, T: T)
+            project(l, .up, w.normed, into: s.up, T: T)
             observe?(l, .gate, s.gate)
             observe?(l, .up, s.up)
             swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
             let next = l + 1 < c.layerCount ? slot(l + 1, keepFrom).input : w.final
             copyRows(team, out: next, source: s.middle, T: T, C: C)
-            team.gemm(.nt, m: T, n: C, k: F, w.activated, layer[.down], next, accumulate: true)
+            project(l, .down, w.activated, into: next, T: T, accumulate: true)
             if let observe {
-                team.gemm(.nt, m: T, n: C, k: F, w.activated, layer[.down], w.dNormed)
+                project(l, .down, w.activated, into: w.dNormed, T: T)
                 observe(l, .down, w.dNormed)
             }
         }
@@ -108,7 +108,7 @@ extension Decoder {
         normTargets(batch.targetPositions)
         batch.targetTokens.withUnsafeBufferPointer { targets in
             forEachHeadChunk(of: batch.targetCount) { chunk in
-                team.gemm(.nt, m: chunk.count, n: V, k: C, w.targetNormed + chunk.lowerBound * C, head, w.logits)
+                projectHead(w.targetNormed + chunk.lowerBound * C, into: w.logits, n: chunk.count)
                 crossEntropy(
                     team, losses: losses + chunk.lowerBound, logits: w.logits,
                     targets: targets.baseAddress! + chunk.lowerBound, n: chunk.count, V: V, gradientScale: nil)
@@ -119,13 +119,12 @@ extension Decoder {
     public func logits(
         _ batch: PackedBatch, positions: [Int32], into logits: UnsafeMutableBufferPointer<Float>
     ) {
-        let (C, V) = (configuration.hiddenSize, vocabularySize)
-        precondition(logits.count == positions.count * V, "logits: buffer of \(logits.count)")
+        precondition(logits.count == positions.count * vocabularySize, "logits: buffer of \(logits.count)")
         guard !positions.isEmpty, let logits = logits.baseAddress else { return }
         prepare(batch, targets: positions.count)
         forward(batch, keepFrom: layerCount)
         normTargets(positions)
-        team.gemm(.nt, m: positions.count, n: V, k: C, workspace.targetNormed, head, logits)
+        projectHead(workspace.targetNormed, into: logits, n: positions.count)
     }
 }
 

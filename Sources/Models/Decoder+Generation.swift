@@ -93,7 +93,7 @@ extension Decoder {
         let (w, C, V) = (workspace, configuration.hiddenSize, vocabularySize)
         var result: [Int32] = Array(repeating: 0, count: positions.count)
         forEachHeadChunk(of: positions.count) { chunk in
-            team.gemm(.nt, m: chunk.count, n: V, k: C, w.targetNormed + chunk.lowerBound * C, head, w.logits)
+            projectHead(w.targetNormed + chunk.lowerBound * C, into: w.logits, n: chunk.count)
             for (row, i) in chunk.enumerated() { result[i] = Int32(argmax(w.logits + row * V, V)) }
         }
         return result
