@@ -47,20 +47,38 @@ public struct GEMMCall {
 
 /// Every GEMM of a stretch of work, per worker, with its real operands: what `replay` runs again, alone.
 public final class GEMMLog: @unchecked Sendable {
-    fileprivate(set) var calls: [[GEMMCall]]
+    fileprivate enum Call {
+        case single(GEMMCall)
+        case bfloat16(BFloat16Call)
+
+        var flops: Double {
+            switch self {
+            case .single(let call): call.flops
+            case .bfloat16(let call): call.flops
+            }
+        }
+    }
+
+    fileprivate var calls: [[Call]]
 
     /// - Parameter threads: workers of the team that will fill it.
     public init(threads: Int) { calls = Array(repeating: [], count: threads) }
 
     public var flops: Double { calls.joined().reduce(0) { $0 + $1.flops } }
 
-    @inline(__always) func note(_ call: GEMMCall, worker: Int) { calls[worker].append(call) }
+    @inline(__always) func note(_ call: GEMMCall, worker: Int) { calls[worker].append(.single(call)) }
+    @inline(__always) func note(_ call: BFloat16Call, worker: Int) { calls[worker].append(.bfloat16(call)) }
 
     /// Runs the noted calls again, each worker its own. Their outputs are overwritten with meaningless values.
     public func replay(on team: WorkerTeam) {
         precondition(team.threads == calls.count, "GEMMLog: noted with another number of threads")
         team.forEach(tiles: calls.count) { tile, worker in
-            for call in calls[tile] { call.run(scratch: team.gemmScratch(worker: worker)) }
+            for call in calls[tile] {
+                switch call {
+                case .single(let call): call.run(scratch: team.gemmScratch(worker: worker))
+                case .bfloat16(let call): call.run(scratch: team.bfloat16Scratch(worker: worker))
+                }
+            }
         }
     }
 }
@@ -133,12 +151,12 @@ func gemmTiles(m: Int, n: Int) -> (rows: Int, columns: Int) {
     return m > n ? (2, 1) : (1, 2)
 }
 
-/// Piece `index` of `count` when cut into `pieces` of nearly equal size, at multiples of 32.
-func gemmCut(_ count: Int, into pieces: Int, at index: Int) -> Range<Int> {
+/// Piece `index` of `count` when cut into `pieces` of nearly equal size, at multiples of `unit`.
+func gemmCut(_ count: Int, into pieces: Int, at index: Int, unit: Int = 32) -> Range<Int> {
     if pieces == 1 { return 0..<count }
-    let units = (count + 31) / 32
-    let lower = min(count, units * index / pieces * 32)
-    let upper = min(count, units * (index + 1) / pieces * 32)
+    let units = (count + unit - 1) / unit
+    let lower = min(count, units * index / pieces * unit)
+    let upper = min(count, units * (index + 1) / pieces * unit)
     return lower..<upper
 }
 

@@ -14,6 +14,7 @@ public final class WorkerTeam: @unchecked Sendable {
     /// Whether products are computed by our own kernel, or all by OpenBLAS: by what the CPU has, unless set.
     let hasPanelKernel: Bool
     private let gemmScratch: TensorStorage
+    private let bfloat16Scratch: TensorStorage
 
     /// - Parameters:
     ///   - threads: at least 1.
@@ -27,6 +28,7 @@ public final class WorkerTeam: @unchecked Sendable {
         self.team = team
         hasPanelKernel = usesPanelKernel && CPU.hasPanelKernel
         gemmScratch = TensorStorage(count: hasPanelKernel ? threads * neft_sgemm_scratch_count() : 0)
+        bfloat16Scratch = TensorStorage(count: CPU.hasBFloat16 ? threads * neft_bf16_gemm_scratch_count() / 2 : 0)
         openblas_set_num_threads(1)
     }
 
@@ -35,6 +37,12 @@ public final class WorkerTeam: @unchecked Sendable {
     @inline(__always)
     func gemmScratch(worker: Int) -> UnsafeMutablePointer<Float> {
         gemmScratch.pointer + (hasPanelKernel ? worker * neft_sgemm_scratch_count() : 0)
+    }
+
+    @inline(__always)
+    func bfloat16Scratch(worker: Int) -> UnsafeMutablePointer<BFloat16Bits> {
+        UnsafeMutableRawPointer(bfloat16Scratch.pointer + worker * (neft_bf16_gemm_scratch_count() / 2))
+            .assumingMemoryBound(to: BFloat16Bits.self)
     }
 
     /// Runs `body(tile, worker)` once for each tile in `0 ..< tiles`; returns when all are done. `worker` is in

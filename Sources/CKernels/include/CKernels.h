@@ -3,6 +3,7 @@
 
 #include "WorkerTeam.h"
 #include "Bfloat16.h"
+#include "Bfloat16GEMM.h"
 #include "ByteplaneCodec.h"
 #include "SinglePrecisionGEMM.h"
 #include "SharedCounter.h"

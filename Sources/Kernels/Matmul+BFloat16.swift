@@ -1,0 +1,105 @@
+import CKernels
+
+/// The bits of a bfloat16: the upper half of a float's.
+public typealias BFloat16Bits = UInt16
+
+/// A product's left operand, `[m, k]`, rounded to bfloat16 and laid out for the kernel. Made by `WorkerTeam.pack`.
+public struct PackedOperand {
+    public let m: Int
+    public let k: Int
+    let words: UnsafeMutablePointer<BFloat16Bits>
+
+    /// 16-bit words that `pack` writes for an operand of this shape.
+    public static func wordCount(m: Int, k: Int) -> Int { neft_bf16_panels_count(m, k) }
+}
+
+/// One single-threaded product with bfloat16 operands: rows `rows` of `C = A · op(B)` (+ C), fp32.
+struct BFloat16Call {
+    /// `.nt` or `.nn`.
+    var kind: GEMMKind
+    var a: PackedOperand
+    var rows: Range<Int>
+    var n: Int
+    var b: UnsafePointer<BFloat16Bits>
+    var ldb: Int
+    var c: UnsafeMutablePointer<Float>
+    var ldc: Int
+    var accumulate: Bool
+
+    @inline(__always)
+    func run(scratch: UnsafeMutablePointer<BFloat16Bits>) {
+        if a.m == 1 {
+            neft_bf16_gemv(a.words, n, a.k, b, ldb, accumulate ? 1 : 0, c)
+        } else {
+            neft_bf16_gemm(
+                a.words, a.m, rows.lowerBound, rows.upperBound, kind == .nt ? 1 : 0, n, a.k, b, ldb,
+                accumulate ? 1 : 0, c, ldc, scratch)
+        }
+    }
+
+    var flops: Double { 2 * Double(rows.count) * Double(n) * Double(a.k) }
+}
+
+extension CPU {
+    /// Whether the CPU multiplies bfloat16 (AVX512_BF16); without it `gemm` with packed operands must not be called.
+    public static var hasBFloat16: Bool { neft_bf16_gemm_is_available() != 0 }
+}
+
+extension WorkerTeam {
+    /// Rounds `x [m, k]` to bfloat16, to nearest, ties to even.
+    /// - Parameter words: `PackedOperand.wordCount` of memory, which the result uses.
+    public func pack(_ x: UnsafePointer<Float>, m: Int, k: Int, into words: UnsafeMutablePointer<BFloat16Bits>)
+        -> PackedOperand
+    {
+        if m == 1 {
+            neft_bf16_from_floats(x, words, k)
+        } else {
+            forEachBlock(of: m, block: 64) { rows, _ in
+                neft_bf16_pack(x, k, m, k, rows.lowerBound, rows.upperBound, words)
+            }
+        }
+        return PackedOperand(m: m, k: k, words: words)
+    }
+
+    /// `C [m, n] = A · op(B)`, or `C += …` when `accumulate`, with fp32 sums of exact products of bfloat16; dense.
+    ///
+    /// The bits do not depend on the number of threads, and a value's not on n. `C` must not overlap the operands.
+    /// - Parameters:
+    ///   - kind: `.nt` with `B [n, k]`, or `.nn` with `B [k, n]` and m > 1.
+    public func gemm(
+        _ kind: GEMMKind, _ a: PackedOperand, _ b: UnsafePointer<BFloat16Bits>, n: Int,
+        _ c: UnsafeMutablePointer<Float>, accumulate: Bool = false
+    ) {
+        precondition(kind == .nt || (kind == .nn && a.m > 1), "gemm: no kernel of this kind for bfloat16")
+        guard a.m > 0, n > 0 else { return }
+        let ldb = kind == .nt ? a.k : n
+        let (rowTiles, columnTiles) = bfloat16Tiles(m: a.m, n: n, threads: threads)
+        forEach(tiles: rowTiles * columnTiles) { tile, worker in
+            let rows = gemmCut(a.m, into: rowTiles, at: tile / columnTiles)
+            let columns = gemmCut(n, into: columnTiles, at: tile % columnTiles, unit: 48)
+            if rows.isEmpty || columns.isEmpty { return }
+            run(
+                BFloat16Call(
+                    kind: kind, a: a, rows: rows, n: columns.count,
+                    b: b + (kind == .nt ? columns.lowerBound * ldb : columns.lowerBound), ldb: ldb,
+                    c: c + rows.lowerBound * n + columns.lowerBound, ldc: n, accumulate: accumulate),
+                worker: worker)
+        }
+    }
+
+    /// Runs one call on the current worker, inside `forEach`.
+    @inline(__always)
+    func run(_ call: BFloat16Call, worker: Int) {
+        if let gemmLog { gemmLog.note(call, worker: worker) }
+        call.run(scratch: bfloat16Scratch(worker: worker))
+    }
+}
+
+/// Tiles of a product of bfloat16: every tile copies its columns of B, so as few as possible lie below each other.
+func bfloat16Tiles(m: Int, n: Int, threads: Int) -> (rows: Int, columns: Int) {
+    let widest = max(1, n / 48)
+    for rows in 1...threads where threads % rows == 0 && (threads / rows <= widest || rows == threads) {
+        return (rows, threads / rows)
+    }
+    return (1, 1)
+}
