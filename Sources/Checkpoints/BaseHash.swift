@@ -10,7 +10,7 @@ public enum BaseHash {
         hash.update(data: Data(configuration.utf8))
         for tensor in tensors {
             hash.update(data: Data("\n\(tensor.name) \(tensor.shape)\n".utf8))
-            hash.update(bufferPointer: UnsafeRawBufferPointer(tensor.buffer))
+            tensor.forEachPart { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
         }
         return hash.finalize().hex
     }
@@ -20,22 +20,31 @@ public enum BaseHash {
     public static func cached(
         in folder: String, files: [String], configuration: String, tensors: [FloatTensor]
     ) -> String {
-        var key = SHA256()
-        key.update(data: Data(configuration.utf8))
-        for file in files {
-            var status = stat()
-            guard stat(file, &status) == 0 else { return compute(configuration: configuration, tensors: tensors) }
-            let path = URL(fileURLWithPath: file).standardizedFileURL.path
-            let facts =
-                "\n\(path) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec) \(status.st_ino)"
-            key.update(data: Data(facts.utf8))
+        guard let key = cacheKey(files: files, configuration) else {
+            return compute(configuration: configuration, tensors: tensors)
         }
-        let path = "\(folder)/base-hash-\(key.finalize().hex.prefix(32))"
+        let path = "\(folder)/base-hash-\(key)"
         if let known = try? String(contentsOfFile: path, encoding: .utf8), known.count == 64 { return known }
         let hash = compute(configuration: configuration, tensors: tensors)
         try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try? AtomicFile.write(hash, to: path)
         return hash
+    }
+
+    /// 32 hexadecimal digits that change with the files' paths, sizes, modification times or inodes, or with `salt`; nil
+    /// if a file is gone.
+    static func cacheKey(files: [String], _ salt: String) -> String? {
+        var key = SHA256()
+        key.update(data: Data(salt.utf8))
+        for file in files {
+            var status = stat()
+            guard stat(file, &status) == 0 else { return nil }
+            let path = URL(fileURLWithPath: file).standardizedFileURL.path
+            let facts =
+                "\n\(path) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec) \(status.st_ino)"
+            key.update(data: Data(facts.utf8))
+        }
+        return String(key.finalize().hex.prefix(32))
     }
 
     /// SHA-256 of a file's bytes.

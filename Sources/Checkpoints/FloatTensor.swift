@@ -1,23 +1,51 @@
+import CKernels
+import Glibc
 import Kernels
 
-/// A named fp32 tensor in memory: either pages of a mapped file, used in place, or storage of its own.
+/// A named weight in memory: fp32 values, and where products are computed in bfloat16 a rounded copy of them.
 ///
-/// Writing changes this process's private copy only (copy on write), never the file.
+/// Both are pages of a mapped file, used in place, or storage of this process. Writing changes this process's private
+/// copy only (copy on write), never the file.
 public final class FloatTensor: @unchecked Sendable {
     /// Hugging Face name, for example `model.layers.0.self_attn.q_proj.weight`.
     public let name: String
     /// Row-major, Hugging Face order: `[out, in]` for a projection.
     public let shape: [Int]
-    /// First of `count` floats; valid as long as this object lives.
+    /// First of `count` floats; valid as long as this object lives. Of a tensor that has only bfloat16 values, a row's
+    /// floats are there once `materialise` was called for it, and zero before.
     public let pointer: UnsafeMutablePointer<Float>
     /// Keeps the memory alive: a file mapping or a `TensorStorage`.
     private let owner: AnyObject
+    /// The bfloat16 values that products read.
+    public let half: HalfTensor?
+    /// Rows whose floats are in place; nil where all of them are.
+    private var materialised: [Bool]?
 
-    public init(name: String, shape: [Int], pointer: UnsafeMutablePointer<Float>, owner: AnyObject) {
+    /// - Parameter half: of the same shape.
+    public init(
+        name: String, shape: [Int], pointer: UnsafeMutablePointer<Float>, owner: AnyObject, half: HalfTensor? = nil
+    ) {
         self.name = name
         self.shape = shape
         self.pointer = pointer
         self.owner = owner
+        self.half = half
+    }
+
+    /// A tensor whose values are bfloat16. Its floats take addresses, but memory only as rows are materialised.
+    public init(name: String, shape: [Int], half: HalfTensor) {
+        let storage = TensorStorage(count: shape.reduce(1, *), isSparse: true)
+        self.name = name
+        self.shape = shape
+        self.half = half
+        pointer = storage.pointer
+        owner = storage
+        materialised = Array(repeating: false, count: shape.count > 1 ? shape[0] : 1)
+    }
+
+    /// The same floats with a rounded copy.
+    public func with(half: HalfTensor) -> FloatTensor {
+        FloatTensor(name: name, shape: shape, pointer: pointer, owner: self, half: half)
     }
 
     /// Number of floats.
@@ -26,8 +54,75 @@ public final class FloatTensor: @unchecked Sendable {
     public var rows: Int { shape.count > 1 ? shape[0] : 1 }
     /// Floats per row.
     public var columns: Int { shape.last ?? 1 }
-    /// All floats; valid only as long as this object lives.
-    public var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
+    /// All floats, which must be in place; valid only as long as this object lives.
+    public var buffer: UnsafeMutableBufferPointer<Float> {
+        precondition(materialised == nil, "\(name): only some rows are in memory as floats")
+        return .init(start: pointer, count: count)
+    }
     /// A copy of all floats.
-    public var values: [Float] { withExtendedLifetime(self) { Array(buffer) } }
+    public var values: [Float] {
+        var all: [Float] = []
+        all.reserveCapacity(count)
+        forEachPart { all.append(contentsOf: $0) }
+        return all
+    }
+
+    /// Puts rows' floats in place, once: what is there already, perhaps changed by now, stays.
+    /// - Parameter rows: nil for all.
+    public func materialise(_ rows: [Int32]?) {
+        guard materialised != nil, let half else { return }
+        for row in rows ?? (0..<Int32(self.rows)).map({ $0 }) where materialised?[Int(row)] == false {
+            neft_bf16_to_floats(half.pointer + Int(row) * columns, pointer + Int(row) * columns, columns)
+            materialised?[Int(row)] = true
+        }
+        if rows == nil { materialised = nil }
+    }
+
+    /// Rounds floats that have changed into the copy that products read.
+    public func publish(_ range: Range<Int>) {
+        guard let half else { return }
+        neft_bf16_from_floats(pointer + range.lowerBound, half.pointer + range.lowerBound, range.count)
+    }
+
+    /// All values in order, in parts of whole rows.
+    public func forEachPart<Failure: Error>(
+        _ body: (UnsafeBufferPointer<Float>) throws(Failure) -> Void
+    ) throws(Failure) {
+        guard let materialised, let half else {
+            try body(UnsafeBufferPointer(start: pointer, count: count))
+            return
+        }
+        let scratch = TensorStorage(count: columns)
+        for (row, isThere) in materialised.enumerated() {
+            if !isThere { neft_bf16_to_floats(half.pointer + row * columns, scratch.pointer, columns) }
+            let start = isThere ? pointer + row * columns : scratch.pointer
+            try body(UnsafeBufferPointer(start: start, count: columns))
+        }
+    }
+}
+
+/// The values of a weight in bfloat16, row-major like the tensor they belong to.
+public final class HalfTensor: @unchecked Sendable {
+    /// First of `count` values' bits; valid as long as this object lives.
+    public let pointer: UnsafeMutablePointer<BFloat16Bits>
+    public let count: Int
+    private let owner: AnyObject
+
+    public init(pointer: UnsafeMutablePointer<BFloat16Bits>, count: Int, owner: AnyObject) {
+        self.pointer = pointer
+        self.count = count
+        self.owner = owner
+    }
+
+    /// Rounds a tensor's floats into memory of this process.
+    public convenience init(rounding tensor: FloatTensor) {
+        let storage = TensorStorage(count: (tensor.count + 1) / 2)
+        let words = UnsafeMutableRawPointer(storage.pointer).bindMemory(to: BFloat16Bits.self, capacity: tensor.count)
+        var next = words
+        tensor.forEachPart { part in
+            neft_bf16_from_floats(part.baseAddress!, next, part.count)
+            next += part.count
+        }
+        self.init(pointer: words, count: tensor.count, owner: storage)
+    }
 }

@@ -70,6 +70,17 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
         }
         return try files[number].floats(name, shape: shape)
     }
+
+    /// A weight that is stored as BF16; see `SafetensorsFile.half`.
+    public func half(_ name: String, shape: [Int]) throws(CheckpointError) -> HalfTensor? {
+        guard let number = fileOf[name] else { return nil }
+        return try files[number].half(name, shape: shape)
+    }
+
+    /// In what a tensor is stored; nil where there is none of that name, or its type is unknown.
+    public func type(of name: String) -> ElementType? {
+        fileOf[name].flatMap { files[$0].entries[name] }.flatMap { ElementType(rawValue: $0.type) }
+    }
 }
 
 /// A JSON object in a file, with typed access that says what is missing.

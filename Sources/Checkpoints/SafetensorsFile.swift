@@ -114,6 +114,22 @@ public final class SafetensorsFile: @unchecked Sendable {
         return FloatTensor(name: name, shape: entry.shape, pointer: storage.pointer, owner: storage)
     }
 
+    /// A weight that the file holds as BF16, in place where it is aligned; nil where the file holds another type.
+    public func half(_ name: String, shape: [Int]) throws(CheckpointError) -> HalfTensor? {
+        let entry = try self.entry(name, shape: shape)
+        guard ElementType(rawValue: entry.type) == .bfloat16 else { return nil }
+        let source = file.base + entry.bytes.lowerBound
+        let count = shape.reduce(1, *)
+        guard UInt(bitPattern: source) % 2 == 0 else {
+            let storage = TensorStorage(count: (count + 1) / 2)
+            UnsafeMutableRawPointer(storage.pointer).copyMemory(from: source, byteCount: 2 * count)
+            return HalfTensor(
+                pointer: UnsafeMutableRawPointer(storage.pointer).bindMemory(to: BFloat16Bits.self, capacity: count),
+                count: count, owner: storage)
+        }
+        return HalfTensor(pointer: source.bindMemory(to: BFloat16Bits.self, capacity: count), count: count, owner: file)
+    }
+
     /// Row numbers, counts and the like, stored as I32.
     public func integers(_ name: String) throws(CheckpointError) -> [Int32] {
         try values(name, .int32) { Int32(bitPattern: UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self))) }

@@ -1,4 +1,6 @@
+import CKernels
 import Foundation
+import Kernels
 
 /// Writes safetensors files whose bytes depend on their content alone.
 public struct SafetensorsWriter {
@@ -45,6 +47,30 @@ public struct SafetensorsWriter {
         _ name: String, shape: [Int], write: @escaping (FileDescriptorWriter) throws(CheckpointError) -> Void
     ) {
         tensors.append(Tensor(name: name, type: .float32, shape: shape, write: write))
+    }
+
+    /// Appends a tensor that is read when it is written, as it is or rounded to bfloat16.
+    public mutating func add(
+        _ name: String, shape: [Int], as type: ElementType = .float32,
+        reading: @escaping () throws(CheckpointError) -> FloatTensor
+    ) {
+        precondition(type == .float32 || type == .bfloat16, "SafetensorsWriter: \(name) as \(type)")
+        tensors.append(
+            Tensor(name: name, type: type, shape: shape) { writer throws(CheckpointError) in
+                try reading().forEachPart { part throws(CheckpointError) in
+                    if type == .float32 {
+                        try writer.write(UnsafeRawBufferPointer(part))
+                        return
+                    }
+                    // In pieces that take little memory.
+                    for start in stride(from: 0, to: part.count, by: 1 << 20) {
+                        let count = min(1 << 20, part.count - start)
+                        var words = [BFloat16Bits](repeating: 0, count: count)
+                        neft_bf16_from_floats(part.baseAddress! + start, &words, count)
+                        try writer.write(words)
+                    }
+                }
+            })
     }
 
     /// Writes the file in the order of `add`, atomically.

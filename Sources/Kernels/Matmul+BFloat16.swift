@@ -7,7 +7,11 @@ public typealias BFloat16Bits = UInt16
 public struct PackedOperand {
     public let m: Int
     public let k: Int
+    /// For which kind of product.
+    let kind: GEMMKind
     let words: UnsafeMutablePointer<BFloat16Bits>
+    /// One row of a forward pass stays as it is: reading the weights once is all that counts.
+    var isPlainRow: Bool { m == 1 && kind == .nt }
 
     /// 16-bit words that `pack` writes for an operand of this shape.
     public static func wordCount(m: Int, k: Int) -> Int { neft_bf16_panels_count(m, k) }
@@ -15,8 +19,6 @@ public struct PackedOperand {
 
 /// One single-threaded product with bfloat16 operands: rows `rows` of `C = A · op(B)` (+ C), fp32.
 struct BFloat16Call {
-    /// `.nt` or `.nn`.
-    var kind: GEMMKind
     var a: PackedOperand
     var rows: Range<Int>
     var n: Int
@@ -28,11 +30,11 @@ struct BFloat16Call {
 
     @inline(__always)
     func run(scratch: UnsafeMutablePointer<BFloat16Bits>) {
-        if a.m == 1 {
+        if a.isPlainRow {
             neft_bf16_gemv(a.words, n, a.k, b, ldb, accumulate ? 1 : 0, c)
         } else {
             neft_bf16_gemm(
-                a.words, a.m, rows.lowerBound, rows.upperBound, kind == .nt ? 1 : 0, n, a.k, b, ldb,
+                a.words, a.m, rows.lowerBound, rows.upperBound, a.kind == .nt ? 1 : 0, n, a.k, b, ldb,
                 accumulate ? 1 : 0, c, ldc, scratch)
         }
     }
@@ -47,32 +49,35 @@ extension CPU {
 
 extension WorkerTeam {
     /// Rounds `x [m, k]` to bfloat16, to nearest, ties to even.
-    /// - Parameter words: `PackedOperand.wordCount` of memory, which the result uses.
-    public func pack(_ x: UnsafePointer<Float>, m: Int, k: Int, into words: UnsafeMutablePointer<BFloat16Bits>)
-        -> PackedOperand
-    {
-        if m == 1 {
+    /// - Parameters:
+    ///   - kind: `.nt` or `.nn`, of the products it will be in.
+    ///   - words: `PackedOperand.wordCount` of memory, which the result uses.
+    public func pack(
+        _ x: UnsafePointer<Float>, m: Int, k: Int, for kind: GEMMKind,
+        into words: UnsafeMutablePointer<BFloat16Bits>
+    ) -> PackedOperand {
+        precondition(kind != .tn, "pack: no kernel of this kind for bfloat16")
+        let operand = PackedOperand(m: m, k: k, kind: kind, words: words)
+        if operand.isPlainRow {
             neft_bf16_from_floats(x, words, k)
         } else {
             forEachBlock(of: m, block: 64) { rows, _ in
                 neft_bf16_pack(x, k, m, k, rows.lowerBound, rows.upperBound, words)
             }
         }
-        return PackedOperand(m: m, k: k, words: words)
+        return operand
     }
 
     /// `C [m, n] = A · op(B)`, or `C += …` when `accumulate`, with fp32 sums of exact products of bfloat16; dense.
     ///
     /// The bits do not depend on the number of threads, and a value's not on n. `C` must not overlap the operands.
-    /// - Parameters:
-    ///   - kind: `.nt` with `B [n, k]`, or `.nn` with `B [k, n]` and m > 1.
+    /// - Parameter b: `[n, k]` if `a` was packed for `.nt`, `[k, n]` for `.nn`.
     public func gemm(
-        _ kind: GEMMKind, _ a: PackedOperand, _ b: UnsafePointer<BFloat16Bits>, n: Int,
-        _ c: UnsafeMutablePointer<Float>, accumulate: Bool = false
+        _ a: PackedOperand, _ b: UnsafePointer<BFloat16Bits>, n: Int, _ c: UnsafeMutablePointer<Float>,
+        accumulate: Bool = false
     ) {
-        precondition(kind == .nt || (kind == .nn && a.m > 1), "gemm: no kernel of this kind for bfloat16")
         guard a.m > 0, n > 0 else { return }
-        let ldb = kind == .nt ? a.k : n
+        let (isForward, ldb) = (a.kind == .nt, a.kind == .nt ? a.k : n)
         let (rowTiles, columnTiles) = bfloat16Tiles(m: a.m, n: n, threads: threads)
         forEach(tiles: rowTiles * columnTiles) { tile, worker in
             let rows = gemmCut(a.m, into: rowTiles, at: tile / columnTiles)
@@ -80,8 +85,8 @@ extension WorkerTeam {
             if rows.isEmpty || columns.isEmpty { return }
             run(
                 BFloat16Call(
-                    kind: kind, a: a, rows: rows, n: columns.count,
-                    b: b + (kind == .nt ? columns.lowerBound * ldb : columns.lowerBound), ldb: ldb,
+                    a: a, rows: rows, n: columns.count,
+                    b: b + (isForward ? columns.lowerBound * ldb : columns.lowerBound), ldb: ldb,
                     c: c + rows.lowerBound * n + columns.lowerBound, ldc: n, accumulate: accumulate),
                 worker: worker)
         }

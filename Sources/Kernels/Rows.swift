@@ -1,3 +1,5 @@
+import CKernels
+
 /// `out[i] = source[rows[i]]` for rows of `C` floats: embedding look-up and the choice of target positions.
 public func gatherRows(
     _ team: WorkerTeam, out: UnsafeMutablePointer<Float>, source: UnsafePointer<Float>, rows: UnsafePointer<Int32>,
@@ -5,6 +7,16 @@ public func gatherRows(
 ) {
     team.forEachBlock(of: n) { range, _ in
         for i in range { (out + i * C).update(from: source + Int(rows[i]) * C, count: C) }
+    }
+}
+
+/// The same from rows of bfloat16.
+public func gatherRows(
+    _ team: WorkerTeam, out: UnsafeMutablePointer<Float>, source: UnsafePointer<BFloat16Bits>,
+    rows: UnsafePointer<Int32>, n: Int, C: Int
+) {
+    team.forEachBlock(of: n) { range, _ in
+        for i in range { neft_bf16_to_floats(source + Int(rows[i]) * C, out + i * C, C) }
     }
 }
 

@@ -14,14 +14,17 @@ public final class TensorStorage: @unchecked Sendable {
     private let byteCount: Int
     private static let hugePage = 2 << 20
 
-    /// - Parameter count: number of floats, at least 0.
-    public init(count: Int) {
+    /// - Parameters:
+    ///   - count: number of floats, at least 0.
+    ///   - isSparse: little of it will ever be written: small pages, and no memory set aside for the rest.
+    public init(count: Int, isSparse: Bool = false) {
         precondition(count >= 0, "TensorStorage: negative count \(count)")
         self.count = count
         let needed = max(count, 1) * MemoryLayout<Float>.stride
-        let isLarge = needed >= Self.hugePage
+        let isLarge = needed >= Self.hugePage && !isSparse
         byteCount = isLarge ? needed + Self.hugePage : needed
-        let pages = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        let pages = mmap(
+            nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (isSparse ? MAP_NORESERVE : 0), -1, 0)
         guard let pages, pages != MAP_FAILED else {
             fatalError("out of memory: \(needed) bytes for a tensor were refused by the system")
         }

@@ -15,16 +15,17 @@ extension Decoder {
         let (T, C, F) = (tokens.count, c.hiddenSize, c.intermediateSize)
         let w = workspace
         beforeLayer(-1)
-        gatherRows(team, out: slot(0, keepFrom).input, source: embedding, rows: tokens, n: T, C: C)
+        embed(tokens, into: slot(0, keepFrom).input)
         for l in 0..<c.layerCount {
             beforeLayer(l)
             let (layer, s) = (layers[l], slot(l, keepFrom))
             rmsNormForward(
                 team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C,
                 eps: c.rmsNormEps)
-            project(l, .query, w.normed, into: s.query, T: T)
-            project(l, .key, w.normed, into: s.key, T: T)
-            project(l, .value, w.normed, into: s.value, T: T)
+            let attended = operand(w.normed, m: T, k: C)
+            project(l, .query, attended, into: s.query)
+            project(l, .key, attended, into: s.key)
+            project(l, .value, attended, into: s.value)
             observe?(l, .query, s.query)
             observe?(l, .key, s.key)
             observe?(l, .value, s.value)
@@ -32,27 +33,40 @@ extension Decoder {
             ropeInPlace(team, x: s.key, positions: w.positions, table: ropeTable, T: T, heads: c.kvHeadCount)
             attention(l, s)
             copyRows(team, out: s.middle, source: s.input, T: T, C: C)
-            project(l, .output, s.attention, into: s.middle, T: T, accumulate: true)
+            let mixed = operand(s.attention, m: T, k: c.queryWidth)
+            project(l, .output, mixed, into: s.middle, accumulate: true)
             if let observe {
-                project(l, .output, s.attention, into: w.dNormed, T: T)
+                project(l, .output, mixed, into: w.dNormed)
                 observe(l, .output, w.dNormed)
             }
 
             rmsNormForward(
                 team, out: w.normed, inverseRMS: s.inverseRMS2, x: s.middle, weight: layer.feedForwardNorm, T: T, C: C,
                 eps: c.rmsNormEps)
-            project(l, .gate, w.normed, into: s.gate, T: T)
-            project(l, .up, w.normed, into: s.up, T: T)
+            let fed = operand(w.normed, m: T, k: C)
+            project(l, .gate, fed, into: s.gate)
+            project(l, .up, fed, into: s.up)
             observe?(l, .gate, s.gate)
             observe?(l, .up, s.up)
             swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
             let next = l + 1 < c.layerCount ? slot(l + 1, keepFrom).input : w.final
             copyRows(team, out: next, source: s.middle, T: T, C: C)
-            project(l, .down, w.activated, into: next, T: T, accumulate: true)
+            let activated = operand(w.activated, m: T, k: F)
+            project(l, .down, activated, into: next, accumulate: true)
             if let observe {
-                project(l, .down, w.activated, into: w.dNormed, T: T)
+                project(l, .down, activated, into: w.dNormed)
                 observe(l, .down, w.dNormed)
             }
+        }
+    }
+
+    /// The tokens' embeddings, `out [T, C]`.
+    private func embed(_ tokens: [Int32], into out: UnsafeMutablePointer<Float>) {
+        let (T, C) = (tokens.count, configuration.hiddenSize)
+        if let half = embedding.half {
+            gatherRows(team, out: out, source: UnsafePointer(half.pointer), rows: tokens, n: T, C: C)
+        } else {
+            gatherRows(team, out: out, source: UnsafePointer(embedding.pointer), rows: tokens, n: T, C: C)
         }
     }
 

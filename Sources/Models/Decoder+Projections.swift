@@ -1,14 +1,31 @@
+import Checkpoints
 import Kernels
 
+/// What is multiplied with weights: as it is, and rounded where products are computed in bfloat16.
+struct Operand {
+    /// `[m, k]`, row-major.
+    let floats: UnsafePointer<Float>
+    let m: Int
+    let packed: PackedOperand?
+}
+
 extension Decoder {
+    /// `x [m, k]` for forward products. Valid until the next operand is made, so it serves several products at once.
+    func operand(_ x: UnsafePointer<Float>, m: Int, k: Int) -> Operand { operand(x, m: m, k: k, for: .nt) }
+
+    private func operand(_ x: UnsafePointer<Float>, m: Int, k: Int, for kind: GEMMKind) -> Operand {
+        Operand(
+            floats: x, m: m,
+            packed: compute == .bfloat16 ? team.pack(x, m: m, k: k, for: kind, into: workspace.packedWords) : nil)
+    }
+
     /// `out [T, rows] = x Wᵀ` of one projection, or `out += …` when `accumulate`.
     /// - Parameter x: `[T, columns]`, the projection's input.
     func project(
-        _ layer: Int, _ projection: Projection, _ x: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>,
-        T: Int, accumulate: Bool = false
+        _ layer: Int, _ projection: Projection, _ x: Operand, into out: UnsafeMutablePointer<Float>,
+        accumulate: Bool = false
     ) {
-        let shape = configuration.shape(of: projection)
-        team.gemm(.nt, m: T, n: shape[0], k: shape[1], x, layers[layer][projection], out, accumulate: accumulate)
+        forward(layers[layer][projection], x, into: out, accumulate: accumulate)
     }
 
     /// The gradient of one projection's input, `dX [T, columns] = dOut W`, or `dX += …` when `accumulate`.
@@ -17,17 +34,40 @@ extension Decoder {
         _ layer: Int, _ projection: Projection, _ dOut: UnsafePointer<Float>, into dX: UnsafeMutablePointer<Float>,
         T: Int, accumulate: Bool = false
     ) {
-        let shape = configuration.shape(of: projection)
-        team.gemm(.nn, m: T, n: shape[1], k: shape[0], dOut, layers[layer][projection], dX, accumulate: accumulate)
+        backward(layers[layer][projection], dOut, into: dX, m: T, accumulate: accumulate)
     }
 
     /// Logits of normalised hidden states, `out [n, V] = normed [n, C] · headᵀ`.
     func projectHead(_ normed: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, n: Int) {
-        team.gemm(.nt, m: n, n: vocabularySize, k: configuration.hiddenSize, normed, head, out)
+        forward(head, operand(normed, m: n, k: configuration.hiddenSize), into: out, accumulate: false)
     }
 
     /// `dNormed [n, C] = dLogits [n, V] · head`.
     func projectHeadBackward(_ dLogits: UnsafePointer<Float>, into dNormed: UnsafeMutablePointer<Float>, n: Int) {
-        team.gemm(.nn, m: n, n: configuration.hiddenSize, k: vocabularySize, dLogits, head, dNormed)
+        backward(head, dLogits, into: dNormed, m: n, accumulate: false)
+    }
+
+    private func forward(
+        _ weight: FloatTensor, _ x: Operand, into out: UnsafeMutablePointer<Float>, accumulate: Bool
+    ) {
+        if let packed = x.packed, let half = weight.half {
+            team.gemm(packed, half.pointer, n: weight.rows, out, accumulate: accumulate)
+        } else {
+            team.gemm(
+                .nt, m: x.m, n: weight.rows, k: weight.columns, x.floats, weight.pointer, out, accumulate: accumulate)
+        }
+    }
+
+    private func backward(
+        _ weight: FloatTensor, _ dOut: UnsafePointer<Float>, into dX: UnsafeMutablePointer<Float>, m: Int,
+        accumulate: Bool
+    ) {
+        let dOut = operand(dOut, m: m, k: weight.rows, for: .nn)
+        if let packed = dOut.packed, let half = weight.half {
+            team.gemm(packed, half.pointer, n: weight.columns, dX, accumulate: accumulate)
+        } else {
+            team.gemm(
+                .nn, m: m, n: weight.columns, k: weight.rows, dOut.floats, weight.pointer, dX, accumulate: accumulate)
+        }
     }
 }

@@ -2,16 +2,22 @@ import Checkpoints
 import Datasets
 import Kernels
 
+/// In what the products of activations and weights are computed; sums, norms, softmax, loss and optimizer are in fp32.
+public enum ComputeType: String, Sendable, CaseIterable {
+    case float32 = "fp32"
+    case bfloat16 = "bf16"
+}
+
 /// A decoder-only transformer (pre-norm, RoPE, grouped-query attention, SwiGLU) in fp32: the engine under every
 /// architecture of this shape. `Llama.swift` and its like only say where the sizes and the weights come from.
 public final class Decoder: LanguageModel {
-    /// Pointers to one block's weights, `[out, in]` each.
+    /// One block's weights, projections `[out, in]`.
     struct Layer {
-        var projections: [UnsafeMutablePointer<Float>]
+        var projections: [FloatTensor]
         var attentionNorm: UnsafeMutablePointer<Float>
         var feedForwardNorm: UnsafeMutablePointer<Float>
 
-        subscript(projection: Projection) -> UnsafeMutablePointer<Float> { projections[projection.rawValue] }
+        subscript(projection: Projection) -> FloatTensor { projections[projection.rawValue] }
     }
 
     public let configuration: DecoderConfiguration
@@ -20,23 +26,27 @@ public final class Decoder: LanguageModel {
     public let team: WorkerTeam
 
     let layers: [Layer]
-    let embedding: UnsafeMutablePointer<Float>
+    let embedding: FloatTensor
     let finalNorm: UnsafeMutablePointer<Float>
-    let head: UnsafeMutablePointer<Float>
+    let head: FloatTensor
     let workspace: Workspace
     let attentionShape: AttentionShape
-    /// Index into `parameters` of the first norm; see `normIndex`.
+    /// Indices into `parameters`; see also `normIndex`.
     let embeddingIndex: Int
+    let finalNormIndex: Int
     let headIndex: Int
     var ropeTable: RoPETable
 
+    /// In what the products with weights are computed.
+    public var compute: ComputeType { head.half == nil ? .float32 : .bfloat16 }
     public var layerCount: Int { configuration.layerCount }
     public var vocabularySize: Int { configuration.vocabularySize }
     public var contextLength: Int { configuration.contextLength }
 
     /// - Parameters:
     ///   - architecture: name that, with the sizes, enters the base hash, for example `llama`.
-    ///   - tensor: gives the tensor of a Hugging Face name and shape.
+    ///   - tensor: gives the tensor of a Hugging Face name and shape. Products with those that have a `half` are computed
+    ///     in bfloat16: all matrices, or none.
     public init<Failure: Error>(
         architecture: String, configuration c: DecoderConfiguration, team: WorkerTeam,
         tensor: (_ name: String, _ shape: [Int]) throws(Failure) -> FloatTensor
@@ -44,44 +54,25 @@ public final class Decoder: LanguageModel {
         configuration = c
         self.team = team
         var parameters: [Parameter] = []
-        var layers: [Layer] = []
-        for layer in 0..<c.layerCount {
-            var pointers: [UnsafeMutablePointer<Float>] = []
-            for projection in Projection.allCases {
-                let name = Self.tensorName(layer: layer, projection)
-                let weight = try tensor(name, c.shape(of: projection))
-                parameters.append(Parameter(tensor: weight, role: .projection(layer: layer, projection)))
-                pointers.append(weight.pointer)
-            }
-            layers.append(Layer(projections: pointers, attentionNorm: pointers[0], feedForwardNorm: pointers[0]))
+        for (name, shape, role) in Self.tensors(of: c) {
+            parameters.append(Parameter(tensor: try tensor(name, shape), role: role))
         }
-        embeddingIndex = parameters.count
-        let embedding = try tensor("model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize])
-        parameters.append(Parameter(tensor: embedding, role: .embedding))
-        for layer in 0..<c.layerCount {
-            let first = try tensor("model.layers.\(layer).input_layernorm.weight", [c.hiddenSize])
-            let second = try tensor("model.layers.\(layer).post_attention_layernorm.weight", [c.hiddenSize])
-            parameters.append(Parameter(tensor: first, role: .norm(layer: layer)))
-            parameters.append(Parameter(tensor: second, role: .norm(layer: layer)))
-            layers[layer].attentionNorm = first.pointer
-            layers[layer].feedForwardNorm = second.pointer
+        let projections = Projection.allCases.count
+        embeddingIndex = c.layerCount * projections
+        finalNormIndex = embeddingIndex + 1 + 2 * c.layerCount
+        headIndex = c.tiedHead ? embeddingIndex : finalNormIndex + 1
+        embedding = parameters[embeddingIndex].tensor
+        finalNorm = parameters[finalNormIndex].tensor.pointer
+        head = parameters[headIndex].tensor
+        let norms = embeddingIndex + 1
+        layers = (0..<c.layerCount).map { layer in
+            Layer(
+                projections: parameters[layer * projections..<(layer + 1) * projections].map(\.tensor),
+                attentionNorm: parameters[norms + 2 * layer].tensor.pointer,
+                feedForwardNorm: parameters[norms + 2 * layer + 1].tensor.pointer)
         }
-        let finalNorm = try tensor("model.norm.weight", [c.hiddenSize])
-        parameters.append(Parameter(tensor: finalNorm, role: .norm(layer: nil)))
-        if c.tiedHead {
-            headIndex = embeddingIndex
-            head = embedding.pointer
-        } else {
-            headIndex = parameters.count
-            let weight = try tensor("lm_head.weight", [c.vocabularySize, c.hiddenSize])
-            parameters.append(Parameter(tensor: weight, role: .head))
-            head = weight.pointer
-        }
-        self.embedding = embedding.pointer
-        self.finalNorm = finalNorm.pointer
-        self.layers = layers
         self.parameters = parameters
-        workspace = Workspace(configuration: c, threads: team.threads)
+        workspace = Workspace(configuration: c, threads: team.threads, packsOperands: head.half != nil)
         attentionShape = AttentionShape(heads: c.headCount, kvHeads: c.kvHeadCount, headDim: c.headDim)
         ropeTable = RoPETable(length: 256, headDim: c.headDim, base: c.ropeTheta)
         canonicalConfiguration = """
@@ -89,6 +80,29 @@ public final class Decoder: LanguageModel {
             layers=\(c.layerCount) heads=\(c.headCount) kvHeads=\(c.kvHeadCount) headDim=\(c.headDim) \
             vocabulary=\(c.vocabularySize) ropeTheta=\(c.ropeTheta) rmsNormEps=\(c.rmsNormEps) tied=\(c.tiedHead)
             """
+    }
+
+    /// Every weight tensor, in the order of `parameters`: Hugging Face name, shape, role.
+    static func tensors(of c: DecoderConfiguration) -> [(name: String, shape: [Int], role: ParameterRole)] {
+        var tensors: [(name: String, shape: [Int], role: ParameterRole)] = []
+        for layer in 0..<c.layerCount {
+            for projection in Projection.allCases {
+                tensors.append(
+                    (
+                        tensorName(layer: layer, projection), c.shape(of: projection),
+                        .projection(layer: layer, projection)
+                    ))
+            }
+        }
+        tensors.append(("model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize], .embedding))
+        for layer in 0..<c.layerCount {
+            for norm in ["input_layernorm", "post_attention_layernorm"] {
+                tensors.append(("model.layers.\(layer).\(norm).weight", [c.hiddenSize], .norm(layer: layer)))
+            }
+        }
+        tensors.append(("model.norm.weight", [c.hiddenSize], .norm(layer: nil)))
+        if !c.tiedHead { tensors.append(("lm_head.weight", [c.vocabularySize, c.hiddenSize], .head)) }
+        return tensors
     }
 
     /// Hugging Face name of a projection's weight.
@@ -111,7 +125,6 @@ public final class Decoder: LanguageModel {
     }
     /// Index of a block's norm weights, `second` for the one before the feed-forward network.
     func normIndex(layer: Int, second: Bool) -> Int { embeddingIndex + 1 + 2 * layer + (second ? 1 : 0) }
-    var finalNormIndex: Int { embeddingIndex + 1 + 2 * configuration.layerCount }
 
     /// Makes room for a batch and computes its positions. With `gathered` given, room for a backward pass too.
     func prepare(_ batch: PackedBatch, keptLayers: Int = 0, targets: Int, gathered: Int? = nil) {
@@ -125,12 +138,14 @@ public final class Decoder: LanguageModel {
     }
 
     /// Floats of activations and scratch for a step with one batch of this shape, all layers trained.
-    /// - Parameter selectedRows: the most of any projection.
+    /// - Parameters:
+    ///   - compute: of the products with weights.
+    ///   - selectedRows: the most of any projection.
     public static func workspaceFloats(
-        _ configuration: DecoderConfiguration, threads: Int, tokens: Int, targets: Int, longestRow: Int,
-        selectedRows: Int
+        _ configuration: DecoderConfiguration, compute: ComputeType, threads: Int, tokens: Int, targets: Int,
+        longestRow: Int, selectedRows: Int
     ) -> Int {
-        Workspace(configuration: configuration, threads: threads).floats(
+        Workspace(configuration: configuration, threads: threads, packsOperands: compute == .bfloat16).floats(
             tokens: tokens, keptLayers: configuration.layerCount, targets: targets, longestRow: longestRow,
             gathered: selectedRows)
     }

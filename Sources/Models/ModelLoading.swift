@@ -4,31 +4,48 @@ import Kernels
 extension Decoder {
     /// Loads a GGUF file or a Hugging Face directory.
     ///
-    /// fp32 safetensors are used in place; other element types are widened into memory of this process.
+    /// Weights that the checkpoint holds in the type they are computed in are used in place. Others are converted once into
+    /// a file in `cache`, which all processes map, or where that cannot be written into memory of this process.
     /// - Parameters:
     ///   - files: what `ModelFiles.open` found.
     ///   - team: the threads the model will compute on.
-    public static func load(_ files: ModelFiles, team: WorkerTeam) throws(CheckpointError) -> Decoder {
-        switch files {
-        case .huggingFace(let directory):
-            let architecture = try self.architecture(of: directory)
-            return try Decoder(
-                architecture: architecture.modelType, configuration: try architecture.configuration(directory.config),
-                team: team
-            ) { (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
-                try directory.tensor(name, shape: shape)
+    ///   - compute: `.bfloat16` needs `CPU.hasBFloat16`.
+    ///   - cache: a folder, made if it is not there; nil for none.
+    public static func load(
+        _ files: ModelFiles, team: WorkerTeam, compute: ComputeType = .float32, cache: String? = nil
+    ) throws(CheckpointError) -> Decoder {
+        let source = try WeightSource(files)
+        let cache = WeightCache(folder: cache, sources: files.paths)
+        let all = tensors(of: source.configuration)
+        let matrices = all.filter { $0.shape.count > 1 }
+        let salt = "architecture=\(source.architecture)"
+        func decoder(_ tensor: (_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor)
+            throws(CheckpointError) -> Decoder
+        {
+            try Decoder(
+                architecture: source.architecture, configuration: source.configuration, team: team, tensor: tensor)
+        }
+        if compute == .bfloat16, matrices.allSatisfy({ source.isHalf($0.name) }) {
+            return try decoder { (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
+                guard shape.count > 1, let half = try source.half(name, shape) else {
+                    return try source.floats(name, shape)
+                }
+                return FloatTensor(name: name, shape: shape, half: half)
             }
-        case .gguf(let file):
-            let architecture = try self.architecture(of: file)
-            let configuration = try configuration(of: file, architecture)
-            return try Decoder(architecture: architecture.modelType, configuration: configuration, team: team) {
-                (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
-                let source = ggufTensor(name)
-                let permuted = source.permuted && architecture.ggufPermutesQueryAndKey
-                return try file.floats(
-                    source.name, as: name, shape: shape,
-                    rowOf: permuted ? { ggufRowToHuggingFace($0, headDim: configuration.headDim) } : nil)
-            }
+        }
+        var converted: SafetensorsFile?
+        if !all.allSatisfy({ source.isSingle($0.name) }) {
+            converted = try cache.tensors(.float32, salt: salt, all.map { ($0.name, $0.shape) }, source.floats)
+        }
+        func floats(_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor {
+            if let converted { try converted.floats(name, shape: shape) } else { try source.floats(name, shape) }
+        }
+        guard compute == .bfloat16 else { return try decoder(floats) }
+        let halves = try cache.tensors(.bfloat16, salt: salt, matrices.map { ($0.name, $0.shape) }, floats)
+        return try decoder { (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
+            let single = try floats(name, shape)
+            guard shape.count > 1 else { return single }
+            return single.with(half: try halves?.half(name, shape: shape) ?? HalfTensor(rounding: single))
         }
     }
 
@@ -40,13 +57,13 @@ extension Decoder {
         }
     }
 
-    private static func configuration(
+    fileprivate static func configuration(
         of file: GGUFFile, _ architecture: any Architecture.Type
     ) throws(CheckpointError) -> DecoderConfiguration {
         try architecture.configuration(GGUFMetadata(file: file, architecture: architecture.ggufName))
     }
 
-    private static func architecture(
+    fileprivate static func architecture(
         of directory: HuggingFaceDirectory
     ) throws(CheckpointError) -> any Architecture.Type {
         let type = try directory.config.text("model_type")
@@ -56,7 +73,7 @@ extension Decoder {
         return architecture
     }
 
-    private static func architecture(of file: GGUFFile) throws(CheckpointError) -> any Architecture.Type {
+    fileprivate static func architecture(of file: GGUFFile) throws(CheckpointError) -> any Architecture.Type {
         guard let name = file.metadata["general.architecture"]?.text else {
             throw CheckpointError(
                 file: file.path, item: "general.architecture", found: "missing", expected: "a model's architecture",
@@ -72,6 +89,56 @@ extension Decoder {
         CheckpointError(
             file: file, item: item, found: "architecture \"\(name)\"", expected: known.joined(separator: " or "),
             hint: "neft cannot train this architecture yet")
+    }
+}
+
+/// Where a model's sizes and weights come from, by their Hugging Face names.
+private struct WeightSource {
+    /// `model_type`.
+    let architecture: String
+    let configuration: DecoderConfiguration
+    private let files: ModelFiles
+    private let ggufPermutes: Bool
+
+    init(_ files: ModelFiles) throws(CheckpointError) {
+        self.files = files
+        switch files {
+        case .huggingFace(let directory):
+            let type = try Decoder.architecture(of: directory)
+            (architecture, ggufPermutes) = (type.modelType, false)
+            configuration = try type.configuration(directory.config)
+        case .gguf(let file):
+            let type = try Decoder.architecture(of: file)
+            (architecture, ggufPermutes) = (type.modelType, type.ggufPermutesQueryAndKey)
+            configuration = try Decoder.configuration(of: file, type)
+        }
+    }
+
+    /// In place where the checkpoint holds fp32, else converted into memory of this process.
+    func floats(_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor {
+        switch files {
+        case .huggingFace(let directory): return try directory.tensor(name, shape: shape)
+        case .gguf(let file):
+            let source = ggufTensor(name)
+            let headDim = configuration.headDim
+            return try file.floats(
+                source.name, as: name, shape: shape,
+                rowOf: source.permuted && ggufPermutes ? { ggufRowToHuggingFace($0, headDim: headDim) } : nil)
+        }
+    }
+
+    /// In place; nil where the checkpoint holds another type.
+    func half(_ name: String, _ shape: [Int]) throws(CheckpointError) -> HalfTensor? {
+        guard case .huggingFace(let directory) = files else { return nil }
+        return try directory.half(name, shape: shape)
+    }
+
+    func isHalf(_ name: String) -> Bool { type(name) == .bfloat16 }
+    func isSingle(_ name: String) -> Bool { type(name) == .float32 }
+
+    private func type(_ name: String) -> ElementType? {
+        guard case .huggingFace(let directory) = files else { return nil }
+        return directory.type(of: name)
     }
 }
 

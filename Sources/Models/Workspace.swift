@@ -6,6 +6,7 @@ import Kernels
 final class Workspace {
     private let configuration: DecoderConfiguration
     private let threads: Int
+    private let packsOperands: Bool
     private var storage = TensorStorage(count: 0)
     private var capacity = (tokens: 0, slots: 0, targets: 0, longestRow: 0, gathered: 0, prefixGradients: 0)
 
@@ -62,15 +63,22 @@ final class Workspace {
     private(set) var attentionScratchStride = 0
     /// Each row's gradients of shared keys and values, see `attentionBackward`.
     private(set) var prefixGradients: UnsafeMutablePointer<Float>
+    /// The left operand of a product in bfloat16: activations, or gradients of logits.
+    private var packed: UnsafeMutablePointer<Float>
+    var packedWords: UnsafeMutablePointer<BFloat16Bits> {
+        UnsafeMutableRawPointer(packed).assumingMemoryBound(to: BFloat16Bits.self)
+    }
     /// Positions of the batch's tokens, `[T]`.
     private(set) var positions: [Int32] = []
 
     /// Logits exist for at most this many targets at once: `[512, V]` is 100 MB at a vocabulary of 49,152.
     static let headChunk = 512
 
-    init(configuration: DecoderConfiguration, threads: Int) {
+    /// - Parameter packsOperands: whether products are computed in bfloat16.
+    init(configuration: DecoderConfiguration, threads: Int, packsOperands: Bool) {
         self.configuration = configuration
         self.threads = threads
+        self.packsOperands = packsOperands
         let nothing = storage.pointer
         final = nothing
         normed = nothing
@@ -93,6 +101,7 @@ final class Workspace {
         logits = nothing
         attentionScratch = nothing
         prefixGradients = nothing
+        packed = nothing
     }
 
     /// Makes room for a batch. `keptLayers` layers keep their activations; `gathered` is the most selected rows of
@@ -174,6 +183,17 @@ final class Workspace {
         attentionScratchStride = attentionScratchCount(longestRow: capacity.longestRow)
         attentionScratch = take(attentionScratchStride * threads)
         prefixGradients = take(capacity.prefixGradients)
+        packed = take(packsOperands ? packedFloats : 0)
+    }
+
+    private var packedFloats: Int {
+        let c = configuration
+        let widest = max(c.hiddenSize, c.intermediateSize, c.queryWidth)
+        let words = max(
+            PackedOperand.wordCount(m: capacity.tokens, k: widest),
+            PackedOperand.wordCount(m: capacity.targets, k: c.hiddenSize),
+            PackedOperand.wordCount(m: min(capacity.targets, Self.headChunk), k: c.vocabularySize))
+        return (words + 1) / 2
     }
 
     func setPositions(prefix: Int, rowStarts: [Int32]) {

@@ -62,9 +62,11 @@ public enum RowAdapter {
         }
         for (index, rows, values) in changes {
             let tensor = model.parameters[index].tensor
+            tensor.materialise(rows)
             for (i, row) in rows.enumerated() {
-                (tensor.pointer + Int(row) * tensor.columns).update(
-                    from: values.pointer + i * tensor.columns, count: tensor.columns)
+                let first = Int(row) * tensor.columns
+                (tensor.pointer + first).update(from: values.pointer + i * tensor.columns, count: tensor.columns)
+                tensor.publish(first..<first + tensor.columns)
             }
         }
         return changes.reduce(0) { $0 + $1.rows.count }

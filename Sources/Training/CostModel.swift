@@ -65,11 +65,13 @@ public struct CostModel: Sendable {
         public var linkBytesPerSecond: Double
         public var latencySeconds: Double
         public var threads: Int
+        /// Of the products with weights.
+        public var compute: ComputeType
 
         public init(
             configuration: DecoderConfiguration, selectedCount: Int, globalBatch: Int, microBatch: Int,
             rowTokens: Int, rowTargets: Int, ranks: Int, ranksPerHost: Int, linkBytesPerSecond: Double,
-            latencySeconds: Double, threads: Int
+            latencySeconds: Double, threads: Int, compute: ComputeType = .float32
         ) {
             self.configuration = configuration
             self.selectedCount = selectedCount
@@ -82,6 +84,7 @@ public struct CostModel: Sendable {
             self.linkBytesPerSecond = linkBytesPerSecond
             self.latencySeconds = latencySeconds
             self.threads = threads
+            self.compute = compute
         }
     }
 
@@ -127,13 +130,16 @@ public struct CostModel: Sendable {
     public func memoryMiB(_ plan: Plan) -> Double {
         let c = plan.configuration
         let embedding = c.vocabularySize * c.hiddenSize
+        let matrices = Self.projectionValues(c) + embedding * (c.tiedHead ? 1 : 2)
+        // In bfloat16 beside the selected rows in fp32, or all in fp32.
         let weights =
-            Self.projectionValues(c) + embedding * (c.tiedHead ? 1 : 2) + c.hiddenSize * (2 * c.layerCount + 1)
+            c.hiddenSize * (2 * c.layerCount + 1)
+            + (plan.compute == .bfloat16 ? matrices / 2 + plan.selectedCount : matrices)
         let leaves = leavesPerRank(plan)
         let levels = leaves <= 1 ? 0 : Int(log2(Double(leaves)).rounded(.up))
         let largest = plan.selectedCount / max(1, c.layerCount * c.hiddenSize)
         let activations = Decoder.workspaceFloats(
-            c, threads: plan.threads, tokens: plan.microBatch * plan.rowTokens,
+            c, compute: plan.compute, threads: plan.threads, tokens: plan.microBatch * plan.rowTokens,
             targets: plan.microBatch * plan.rowTargets, longestRow: plan.rowTokens, selectedRows: largest)
         // Two buckets under way in each direction.
         let messages = plan.ranks > 1 ? min(plan.selectedCount, 2 << 20) * 4 : 0

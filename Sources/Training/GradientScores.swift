@@ -29,6 +29,7 @@ struct GradientScores {
         var row = 0
         var next = owned.startIndex
         for entry in trainable.entries {
+            parameters[entry.parameter].tensor.materialise(entry.rows)
             let base = parameters[entry.parameter].tensor.pointer
             for index in 0..<entry.rowCount {
                 let start = entry.offset + index * entry.columns

@@ -41,11 +41,7 @@ public struct ModelDirectoryWriter {
         }
         // Without "format" transformers refuses the file.
         var writer = SafetensorsWriter(metadata: ["format": "pt"])
-        for parameter in model.parameters {
-            writer.add(
-                parameter.tensor.name, shape: parameter.tensor.shape,
-                parts: [UnsafeBufferPointer(parameter.tensor.buffer)])
-        }
+        for tensor in model.parameters.map(\.tensor) { writer.add(tensor.name, shape: tensor.shape) { tensor } }
         try writer.write(to: folder + "/model.safetensors")
     }
 

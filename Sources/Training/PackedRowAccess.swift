@@ -10,6 +10,8 @@ public struct PackedRowAccess {
         let start: Int
         let count: Int
         let weights: UnsafeMutablePointer<Float>
+        /// Index into the parameters.
+        let parameter: Int
         var end: Int { start + count }
     }
 
@@ -23,9 +25,12 @@ public struct PackedRowAccess {
     public init(_ trainable: TrainableRows, parameters: [Parameter]) {
         var runs: [Run] = []
         for entry in trainable.entries {
-            let base = parameters[entry.parameter].tensor.pointer
+            let tensor = parameters[entry.parameter].tensor
+            tensor.materialise(entry.rows)
+            let base = tensor.pointer
             guard let rows = entry.rows else {
-                runs.append(Run(start: entry.offset, count: entry.count, weights: base))
+                runs.append(
+                    Run(start: entry.offset, count: entry.count, weights: base, parameter: entry.parameter))
                 continue
             }
             var first = 0
@@ -35,7 +40,7 @@ public struct PackedRowAccess {
                 runs.append(
                     Run(
                         start: entry.offset + first * entry.columns, count: (next - first) * entry.columns,
-                        weights: base + Int(rows[first]) * entry.columns))
+                        weights: base + Int(rows[first]) * entry.columns, parameter: entry.parameter))
                 first = next
             }
         }
@@ -46,22 +51,27 @@ public struct PackedRowAccess {
 
     /// Copies the weights of a packed range to `values`, `[range.count]`.
     public func gather(_ range: Range<Int>, into values: UnsafeMutablePointer<Float>) {
-        forEachRun(in: range) { part, weights in
+        forEachRun(in: range) { part, weights, _ in
             (values + (part.lowerBound - range.lowerBound)).update(from: weights, count: part.count)
         }
     }
 
-    /// Copies `values`, `[range.count]`, to the weights of a packed range.
+    /// Copies `values`, `[range.count]`, to the weights of a packed range, and to the copy that products read.
     public func scatter(_ values: UnsafePointer<Float>, to range: Range<Int>) {
-        forEachRun(in: range) { part, weights in
+        forEachRun(in: range) { part, weights, parameter in
             weights.update(from: values + (part.lowerBound - range.lowerBound), count: part.count)
+            let tensor = parameters[parameter].tensor
+            let first = weights - tensor.pointer
+            tensor.publish(first..<first + part.count)
         }
     }
 
-    /// Calls `body` with each piece of a packed range and where it is in the model, ascending.
+    /// Calls `body` with each piece of a packed range, where it is in the model, and in which parameter; ascending.
     @inline(__always)
-    func forEachRun(in range: Range<Int>, _ body: (_ part: Range<Int>, _ weights: UnsafeMutablePointer<Float>) -> Void)
-    {
+    func forEachRun(
+        in range: Range<Int>,
+        _ body: (_ part: Range<Int>, _ weights: UnsafeMutablePointer<Float>, _ parameter: Int) -> Void
+    ) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "PackedRowAccess: \(range) of \(count) values")
         guard !range.isEmpty else { return }
         var index = firstRun(endingAfter: range.lowerBound)
@@ -69,7 +79,7 @@ public struct PackedRowAccess {
         while position < range.upperBound {
             let run = runs[index]
             let end = min(run.end, range.upperBound)
-            body(position..<end, run.weights + (position - run.start))
+            body(position..<end, run.weights + (position - run.start), run.parameter)
             position = end
             index += 1
         }

@@ -63,7 +63,7 @@ public final class RowOptimizer {
                 nonisolated(unsafe) let (moment1, moment2) = (first + offset, second + offset)
                 team.forEachBlock(of: common.count, block: Self.tile) { block, _ in
                     let tile = common.lowerBound + block.lowerBound..<common.lowerBound + block.upperBound
-                    access.forEachRun(in: tile) { part, weights in
+                    access.forEachRun(in: tile) { part, weights, _ in
                         let offset = part.lowerBound - common.lowerBound
                         adamW(
                             weights: weights, gradient: base + part.lowerBound, firstMoment: moment1 + offset,

@@ -18,7 +18,10 @@ struct LoadedModel {
     /// - Parameters:
     ///   - templateName: `--chat-template`; nil for the model's own.
     ///   - adapter: `--adapter`: trained rows, or a whole trained model that takes the place of the weights.
-    init(_ options: ModelOptions, templateName: String?, adapter: String? = nil, threads: Int) throws {
+    ///   - compute: what `Session.compute` says.
+    init(
+        _ options: ModelOptions, templateName: String?, adapter: String? = nil, threads: Int, compute: ComputeType
+    ) throws {
         path = options.model
         files = try ModelFiles.open(path)
         // What is cheap to refuse comes before the weights.
@@ -32,7 +35,8 @@ struct LoadedModel {
                 try ChatTemplate.detect(source: source, file: path)
             }
         team = WorkerTeam(threads: threads)
-        model = try Decoder.load(trained?.model ?? files, team: team)
+        let cache = options.cache ?? Self.defaultCache
+        model = try Decoder.load(trained?.model ?? files, team: team, compute: compute, cache: cache)
         guard tokenizer.vocabularySize <= model.vocabularySize else {
             throw CommandError(
                 path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens for a model of \(model.vocabularySize)",

@@ -15,12 +15,13 @@ struct Workload {
         in session: Session
     ) throws {
         let threads = session.threads(requested: model.threads)
+        let compute = session.compute(requested: model.compute)
         let fields = try session.agree { try data.fields() }
         let file = try session.agree { try Dataset.resolve(data.data, split: split) }
         dataHash = try session.requireAgreement(onFile: file)
         (loaded, dataset) = try session.agree {
             let loaded = try LoadedModel(
-                model, templateName: template.chatTemplate, adapter: adapter, threads: threads)
+                model, templateName: template.chatTemplate, adapter: adapter, threads: threads, compute: compute)
             let context = loaded.model.contextLength
             guard data.maxLength ?? 0 <= context else {
                 throw CommandError(

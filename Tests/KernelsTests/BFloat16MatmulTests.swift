@@ -5,7 +5,7 @@ import Testing
 
 @Suite(.enabled(if: CPU.hasBFloat16)) struct BFloat16MatmulTests {
     static let sizes = [
-        (2, 1, 1), (3, 5, 7), (17, 33, 65), (64, 160, 48), (130, 97, 64), (29, 49, 577), (1030, 70, 2100),
+        (1, 1, 1), (1, 40, 70), (2, 1, 1), (3, 5, 7), (17, 33, 65), (64, 160, 48), (130, 97, 64), (29, 49, 577), (1030, 70, 2100),
         (33, 300, 1025), (9, 289, 2), (200, 16, 31),
     ]
 
@@ -25,8 +25,8 @@ import Testing
         let team = WorkerTeam(threads: threads)
         var words = [UInt16](repeating: 0xffff, count: PackedOperand.wordCount(m: m, k: k))
         words.withUnsafeMutableBufferPointer { words in
-            let operand = team.pack(a, m: m, k: k, into: words.baseAddress!)
-            team.gemm(kind, operand, b, n: n, &c, accumulate: accumulate)
+            let operand = team.pack(a, m: m, k: k, for: kind, into: words.baseAddress!)
+            team.gemm(operand, b, n: n, &c, accumulate: accumulate)
         }
     }
 
@@ -91,9 +91,9 @@ import Testing
         var words = [UInt16](repeating: 0, count: PackedOperand.wordCount(m: m, k: k))
         words.withUnsafeMutableBufferPointer { words in
             b.withUnsafeBufferPointer { b in
-                let operand = team.pack(a, m: m, k: k, into: words.baseAddress!)
+                let operand = team.pack(a, m: m, k: k, for: .nt, into: words.baseAddress!)
                 team.gemmLog = log
-                team.gemm(.nt, operand, b.baseAddress!, n: n, c.pointer)
+                team.gemm(operand, b.baseAddress!, n: n, c.pointer)
                 team.gemmLog = nil
                 let first = Array(c.buffer)
                 c.buffer.update(repeating: 0)

@@ -4,8 +4,12 @@ import Kernels
 import Models
 
 /// A decoder of a few thousand parameters with repeatable random weights; no files involved.
+/// - Parameters:
+///   - compute: `.bfloat16` multiplies with rounded copies of the weights.
+///   - isHalfOnly: the model has only these copies, as from a checkpoint in bfloat16.
 public func makeTinyDecoder(
-    layers: Int = 3, tied: Bool = true, threads: Int = 1, seed: UInt64 = 1,
+    layers: Int = 3, tied: Bool = true, threads: Int = 1, seed: UInt64 = 1, compute: ComputeType = .float32,
+    isHalfOnly: Bool = false,
     adjust: (_ name: String, _ weights: UnsafeMutableBufferPointer<Float>) -> Void = { _, _ in }
 ) -> Decoder {
     let configuration = DecoderConfiguration(
@@ -20,7 +24,10 @@ public func makeTinyDecoder(
         let values = randomFloats(count, seed: next, scale: shape.count == 1 ? 0.3 : 0.25)
         for i in 0..<count { storage.pointer[i] = values[i] + (shape.count == 1 ? 1 : 0) }
         adjust(name, storage.buffer)
-        return FloatTensor(name: name, shape: shape, pointer: storage.pointer, owner: storage)
+        let single = FloatTensor(name: name, shape: shape, pointer: storage.pointer, owner: storage)
+        guard compute == .bfloat16, shape.count > 1 else { return single }
+        let half = HalfTensor(rounding: single)
+        return isHalfOnly ? FloatTensor(name: name, shape: shape, half: half) : single.with(half: half)
     }
 }
 

@@ -25,10 +25,12 @@ struct Generate: SessionCommand {
 
     func run(in session: Session) throws {
         let threads = session.threads(requested: model.threads)
+        let compute = session.compute(requested: model.compute)
         // One prompt is no work to share.
         let answer = try session.onRoot { () throws -> (tokens: [Int32], text: String) in
             let loaded = try LoadedModel(
-                model, templateName: template.chatTemplate, adapter: adapter.adapter, threads: threads)
+                model, templateName: template.chatTemplate, adapter: adapter.adapter, threads: threads,
+                compute: compute)
             let text = loaded.template.render([ChatMessage(role: "user", content: prompt)], addGenerationPrompt: true)
             var tokens = loaded.tokenizer.encode(text)
             if loaded.tokenizer.addsBOS, let bos = loaded.tokenizer.bosToken, tokens.first != bos {

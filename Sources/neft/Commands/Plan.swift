@@ -29,10 +29,11 @@ struct PlanCommand: SessionCommand {
 
     func run(in session: Session) throws {
         let threads = session.threads(requested: model.threads)
+        let compute = session.compute(requested: model.compute)
         let (configuration, selected, constants) = try session.agree {
             let configuration = try Decoder.configuration(of: try ModelFiles.open(model.model))
             let selected = try neurons.values(in: configuration)
-            return (configuration, selected, try machines.constants(threads: threads))
+            return (configuration, selected, try machines.constants(threads: threads, compute: compute))
         }
         let cost = CostModel(constants: constants)
         var rows: [(plan: CostModel.Plan, predictions: [CostModel.Prediction])] = []
@@ -42,7 +43,7 @@ struct PlanCommand: SessionCommand {
                 microBatch: batch.sizes.microBatch, rowTokens: batch.rowTokens,
                 rowTargets: batch.rowTargets ?? max(1, batch.rowTokens / 3), ranks: ranks,
                 ranksPerHost: machines.ranksPerHost, linkBytesPerSecond: machines.link.bytesPerSecond,
-                latencySeconds: machines.latency, threads: threads)
+                latencySeconds: machines.latency, threads: threads, compute: compute)
             let wires: [ExchangeOptions.Wire] = ranks == 1 ? [.raw] : ExchangeOptions.Wire.allCases
             rows.append((plan, wires.map { cost.predict(plan, wire: $0) }))
         }
@@ -208,15 +209,15 @@ struct PlannedMachines: ParsableArguments {
         help: ArgumentHelp("What neft bench exchange --json printed, for the cost of each wire.", valueName: "file"))
     var exchangeReport: String?
 
-    /// - Parameter threads: of a rank; used to measure its speed where `--step-report` says nothing.
-    func constants(threads: Int) throws -> CostModel.Constants {
+    /// - Parameters: of a rank; they serve to measure its speed where `--step-report` says nothing.
+    func constants(threads: Int, compute: ComputeType) throws -> CostModel.Constants {
         let gigaflops: Double
         if let stepReport {
             let report = try StepReport.read(stepReport)
             gigaflops = report.gemmGigaflop / report.stepSeconds
         } else {
             // Nine tenths of a step are products, at nine tenths of the speed of large ones.
-            gigaflops = ArithmeticProbe.gigaflops(threads: threads) * 0.81
+            gigaflops = ArithmeticProbe.gigaflops(threads: threads, compute: compute) * 0.81
         }
         var constants = CostModel.Constants(
             gigaflops: gigaflops,

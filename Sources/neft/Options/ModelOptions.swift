@@ -1,4 +1,5 @@
 import ArgumentParser
+import Models
 
 /// Which model, and how it runs.
 struct ModelOptions: ParsableArguments {
@@ -12,8 +13,20 @@ struct ModelOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Where to remember hashes of models (default: neft in $XDG_CACHE_HOME or ~/.cache).", valueName: "dir"))
+            "Products with weights in fp32, in bf16 with fp32 sums, or in bf16 where all CPUs have AVX512_BF16 (auto).",
+            valueName: "type"))
+    var compute = ComputeChoice.auto
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to keep hashes of models and converted weights (default: neft in $XDG_CACHE_HOME or ~/.cache).",
+            valueName: "dir"))
     var cache: String?
+}
+
+/// What `--compute` says.
+enum ComputeChoice: String, CaseIterable, ExpressibleByArgument {
+    case fp32, bf16, auto
 }
 
 /// How conversations are written for the model.

@@ -1,7 +1,22 @@
 import Collectives
 import Kernels
+import Models
 
 extension Session {
+    /// What products with weights are computed in: the same on all ranks, so that replicas agree. Collective. Says where
+    /// it is not what the user asked for.
+    func compute(requested: ComputeChoice) -> ComputeType {
+        guard requested != .fp32 else { return .float32 }
+        let hosts = communicator.allGather(Array((CPU.hasBFloat16 ? "" : communicator.hostName).utf8))
+        guard let without = hosts.first(where: { !$0.isEmpty }) else { return .bfloat16 }
+        if requested == .bf16 {
+            console.warn(
+                "the CPU of \(String(decoding: without, as: UTF8.self)) does not multiply bfloat16 (AVX512_BF16): "
+                    + "computing in fp32")
+        }
+        return .float32
+    }
+
     /// The threads this rank computes with: what the user asked for, else this rank's part of the CPUs it may use.
     /// Collective. Warns where ranks ask for more threads than they have CPUs.
     func threads(requested: Int?) -> Int {

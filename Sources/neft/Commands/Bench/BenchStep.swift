@@ -37,13 +37,15 @@ struct BenchStep: SessionCommand {
 
     func run(in session: Session) throws {
         let threads = session.threads(requested: model.threads)
+        let compute = session.compute(requested: model.compute)
         let result = try session.agree {
             guard session.communicator.size == 1 else {
                 throw CommandError(
                     "neft bench step", found: "\(session.communicator.size) ranks", expected: "one",
                     hint: "start it without mpirun")
             }
-            let loaded = try LoadedModel(model, templateName: rows.data == nil ? "none" : nil, threads: threads)
+            let loaded = try LoadedModel(
+                model, templateName: rows.data == nil ? "none" : nil, threads: threads, compute: compute)
             let benchmark = StepBenchmark(
                 model: loaded.model, trainable: try trainable(in: loaded.model), team: loaded.team)
             session.console.progress("timing, step", done: 0, total: rows.timedSteps + 2)
@@ -57,13 +59,14 @@ struct BenchStep: SessionCommand {
                 "gemmSeconds": .double(result.gemmSeconds), "gemmShare": .double(result.gemmShare),
                 "gemmGigaflop": .double(result.gemmGigaflop), "peakMiB": .double(ProcessStatus.peakMiB),
                 "tokens": .int(result.tokens), "targetTokens": .int(result.targetTokens),
-                "trainedParameters": .int(result.trainedParameters), "threads": .int(result.threads),
+                "compute": .string(compute.rawValue), "trainedParameters": .int(result.trainedParameters),
+                "threads": .int(result.threads),
                 "steps": .int(result.steps),
             ])
         } else {
             session.console.result(
                 """
-                \(Int(result.tokensPerSecond.rounded())) tokens/s on \(result.threads) threads
+                \(Int(result.tokensPerSecond.rounded())) tokens/s on \(result.threads) threads in \(compute.rawValue)
                 \(result.tokens) tokens per step in \(Figures.short(result.stepSeconds)) s, \
                 \(Figures.percent(result.gemmShare)) of it the time of its matrix products alone
                 \(Human.count(result.trainedParameters)) trained parameters, \(Int(ProcessStatus.peakMiB)) MiB at most

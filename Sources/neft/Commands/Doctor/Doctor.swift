@@ -1,7 +1,9 @@
 import ArgumentParser
+import Checkpoints
 import Collectives
 import Foundation
 import Kernels
+import Models
 import Reporting
 
 struct Doctor: SessionCommand {
@@ -71,17 +73,24 @@ struct DoctorOptions: ParsableArguments {
 enum ArithmeticProbe {
     /// 1e9 operations per second of a [512, 1024] by [1024, 1024] product on `threads` threads; the best of several,
     /// in about half a second.
-    static func gigaflops(threads: Int) -> Double {
+    static func gigaflops(threads: Int, compute: ComputeType = .float32) -> Double {
         let (m, n, k) = (512, 1024, 1024)
         let team = WorkerTeam(threads: threads)
         let (a, b, c) = (TensorStorage(count: m * k), TensorStorage(count: n * k), TensorStorage(count: m * n))
         for i in 0..<m * k { a.pointer[i] = Float(i % 13) - 6 }
         for i in 0..<n * k { b.pointer[i] = Float(i % 11) - 5 }
+        let words = TensorStorage(count: PackedOperand.wordCount(m: m, k: k) / 2 + 1)
+        let packed = UnsafeMutableRawPointer(words.pointer).assumingMemoryBound(to: BFloat16Bits.self)
+        let half = HalfTensor(rounding: FloatTensor(name: "B", shape: [n, k], pointer: b.pointer, owner: b))
         var best = 0.0
         let start = ContinuousClock.now
         while ContinuousClock.now - start < .milliseconds(500) {
             let before = ContinuousClock.now
-            team.gemm(.nt, m: m, n: n, k: k, a.pointer, b.pointer, c.pointer)
+            switch compute {
+            case .float32: team.gemm(.nt, m: m, n: n, k: k, a.pointer, b.pointer, c.pointer)
+            case .bfloat16:
+                team.gemm(team.pack(a.pointer, m: m, k: k, for: .nt, into: packed), half.pointer, n: n, c.pointer)
+            }
             best = max(best, 2e-9 * Double(m * n * k) / ((ContinuousClock.now - before) / .seconds(1)))
         }
         return best

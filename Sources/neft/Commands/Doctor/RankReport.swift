@@ -40,8 +40,9 @@ struct RankReport: Codable, Equatable {
             rank: session.communicator.rank, host: session.communicator.hostName, version: Version.current,
             programHash: (try? BaseHash.ofFile("/proc/self/exe")) ?? "unknown", cpuModel: RunManifest.localCPUModel(),
             cpus: ProcessStatus.allowedCPUs, cpuCount: CPU.available, threads: threads,
-            gemm: LibraryVersions.all["gemm"] ?? "", blasCoreType: BLAS.coreType,
-            mpi: LibraryVersions.all["mpi"] ?? "unknown", memoryMiB: memory.total, availableMiB: memory.available,
+            gemm: LibraryVersions.all(compute: CPU.hasBFloat16 ? .bfloat16 : .float32)["gemm"] ?? "",
+            blasCoreType: BLAS.coreType,
+            mpi: LibraryVersions.mpi, memoryMiB: memory.total, availableMiB: memory.available,
             sharedMemoryMiB: freeMiB(of: "/dev/shm"), hugePages: hugePages())
         // Once per host where that is known; files are large.
         if ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_LOCAL_RANK"] ?? "0" == "0" {

@@ -1,3 +1,4 @@
+import Models
 import Neurons
 import Training
 
@@ -6,7 +7,9 @@ extension Train {
     /// - Parameters:
     ///   - mask: of `--neurons`.
     ///   - dataHash: SHA-256 of the data file.
-    func identity(rows: SampledRows, mask: NeuronMask?, baseHash: String, dataHash: String) -> RunIdentity {
+    func identity(
+        rows: SampledRows, mask: NeuronMask?, baseHash: String, dataHash: String, compute: ComputeType
+    ) -> RunIdentity {
         let dataFacts: [RunIdentity.Fact] = [
             .init("--data", "with SHA-256 \(dataHash.prefix(16))"),
             .init("--limit", data.limit.map { "\($0)" } ?? "none"),
@@ -15,7 +18,9 @@ extension Train {
             .init("--chat-template", template.chatTemplate ?? "the model's"),
         ]
         return RunIdentity(
-            [.init("--model", "with base hash \(baseHash.prefix(16))")] + dataFacts + trainingConfiguration.resultFacts
+            [
+                .init("--model", "with base hash \(baseHash.prefix(16))"), .init("--compute", compute.rawValue),
+            ] + dataFacts + trainingConfiguration.resultFacts
                 + rows.resultFacts + selectionFacts(mask: mask))
     }
 

@@ -47,7 +47,7 @@ struct TrainingRun {
         let clock = ContinuousClock.now
         let given = try givenMask()
         var identity = command.identity(
-            rows: rows, mask: given, baseHash: baseHash, dataHash: work.dataHash)
+            rows: rows, mask: given, baseHash: baseHash, dataHash: work.dataHash, compute: work.loaded.model.compute)
         if let point = plan.point {
             try session.together { () throws(TrainingError) in
                 try identity.require(in: point.record.identity, path: point.path)
@@ -107,7 +107,8 @@ struct TrainingRun {
         let hosts = session.communicator.allGather(Array(session.communicator.hostName.utf8))
             .map { String(decoding: $0, as: UTF8.self) }
         return RunManifest(
-            neftVersion: Version.current, libraryVersions: LibraryVersions.all, command: CommandLine.arguments,
+            neftVersion: Version.current, libraryVersions: LibraryVersions.all(compute: work.loaded.model.compute),
+            command: CommandLine.arguments,
             host: hosts[0], hosts: hosts, cpuModel: RunManifest.localCPUModel(), blasCoreType: BLAS.coreType,
             threads: work.loaded.team.threads, ranks: hosts.count, seed: command.batches.seed, baseHash: baseHash,
             maskHash: nil, layerCount: work.loaded.model.layerCount,

@@ -1,0 +1,65 @@
+import Foundation
+
+/// Weights in the form that computes, made once from a checkpoint and mapped by every process that needs them: the ranks
+/// of a node then share one copy in memory.
+///
+/// A file per checkpoint and element type, named after the checkpoint's files, their sizes and modification times. It is
+/// only an aid: where it cannot be written, every process makes its own copy in memory.
+public struct WeightCache {
+    private let folder: String?
+    private let sources: [String]
+
+    /// - Parameters:
+    ///   - folder: made if it is not there; nil for none.
+    ///   - sources: the checkpoint's files.
+    public init(folder: String?, sources: [String]) {
+        self.folder = folder
+        self.sources = sources
+    }
+
+    /// The cached tensors, made if they are not there yet, one after the other. Several processes may ask at once: one
+    /// makes the file, the others wait for it.
+    /// - Parameters:
+    ///   - salt: what else decides the values.
+    ///   - read: a tensor's floats.
+    /// - Returns: nil where no file can be written.
+    /// - Throws: what `read` throws, if it is called.
+    public func tensors(
+        _ type: ElementType, salt: String, _ tensors: [(name: String, shape: [Int])],
+        _ read: @escaping (_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor
+    ) throws(CheckpointError) -> SafetensorsFile? {
+        guard let folder, let key = BaseHash.cacheKey(files: sources, "\(salt) \(type.rawValue) 1") else { return nil }
+        let path = "\(folder)/weights-\(key)-\(type.rawValue.lowercased()).safetensors"
+        if let known = try? SafetensorsFile(path: path) { return known }
+        guard (try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)) != nil
+        else {
+            return nil
+        }
+        let lock = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        // Without a lock, as on some network file systems, several may write: each aside, and the last one stays.
+        if lock >= 0 { flock(lock, LOCK_EX) }
+        defer {
+            if lock >= 0 {
+                unlink(path + ".lock")
+                close(lock)
+            }
+        }
+        if let made = try? SafetensorsFile(path: path) { return made }
+        var writer = SafetensorsWriter()
+        var refusal: CheckpointError?
+        for (name, shape) in tensors {
+            writer.add(name, shape: shape, as: type) { () throws(CheckpointError) -> FloatTensor in
+                do throws(CheckpointError) { return try read(name, shape) } catch {
+                    refusal = error
+                    throw error
+                }
+            }
+        }
+        do throws(CheckpointError) { try writer.write(to: path) } catch {
+            // A file that cannot be written is no fault of the checkpoint.
+            if let refusal { throw refusal }
+            return nil
+        }
+        return try? SafetensorsFile(path: path)
+    }
+}
