@@ -120,6 +120,10 @@ private struct BackwardPass {
         let (w, team, c) = (model.workspace, model.team, model.configuration)
         let (T, C, F) = (batch.tokenCount, c.hiddenSize, c.intermediateSize)
         let (layer, s) = (model.layers[l], model.slot(l, lowestLayer))
+        // The last block's activations are still those of the forward pass.
+        if model.recomputes, l + 1 < model.layerCount {
+            model.runBlock(l, s, T: T, into: nil) { model.attend(batch, $1) }
+        }
         let isLowest = l == lowestLayer
 
         // Feed-forward network.

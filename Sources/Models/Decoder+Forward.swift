@@ -11,52 +11,61 @@ extension Decoder {
         attention: (_ layer: Int, _ slot: Workspace.Slot) -> Void,
         observe: ((_ layer: Int, Projection, UnsafePointer<Float>) -> Void)? = nil
     ) {
-        let c = configuration
-        let (T, C, F) = (tokens.count, c.hiddenSize, c.intermediateSize)
-        let w = workspace
         beforeLayer(-1)
         embed(tokens, into: slot(0, keepFrom).input)
-        for l in 0..<c.layerCount {
+        for l in 0..<layerCount {
             beforeLayer(l)
-            let (layer, s) = (layers[l], slot(l, keepFrom))
-            rmsNormForward(
-                team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C,
-                eps: c.rmsNormEps)
-            let attended = operand(w.normed, m: T, k: C)
-            project(l, .query, attended, into: s.query)
-            project(l, .key, attended, into: s.key)
-            project(l, .value, attended, into: s.value)
-            observe?(l, .query, s.query)
-            observe?(l, .key, s.key)
-            observe?(l, .value, s.value)
-            ropeInPlace(team, x: s.query, positions: w.positions, table: ropeTable, T: T, heads: c.headCount)
-            ropeInPlace(team, x: s.key, positions: w.positions, table: ropeTable, T: T, heads: c.kvHeadCount)
-            attention(l, s)
-            copyRows(team, out: s.middle, source: s.input, T: T, C: C)
-            let mixed = operand(s.attention, m: T, k: c.queryWidth)
-            project(l, .output, mixed, into: s.middle, accumulate: true)
-            if let observe {
-                project(l, .output, mixed, into: w.dNormed)
-                observe(l, .output, w.dNormed)
-            }
+            let next = l + 1 < layerCount ? slot(l + 1, keepFrom).input : workspace.final
+            runBlock(l, slot(l, keepFrom), T: tokens.count, into: next, attention: attention, observe: observe)
+        }
+    }
 
-            rmsNormForward(
-                team, out: w.normed, inverseRMS: s.inverseRMS2, x: s.middle, weight: layer.feedForwardNorm, T: T, C: C,
-                eps: c.rmsNormEps)
-            let fed = operand(w.normed, m: T, k: C)
-            project(l, .gate, fed, into: s.gate)
-            project(l, .up, fed, into: s.up)
-            observe?(l, .gate, s.gate)
-            observe?(l, .up, s.up)
-            swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
-            let next = l + 1 < c.layerCount ? slot(l + 1, keepFrom).input : w.final
-            copyRows(team, out: next, source: s.middle, T: T, C: C)
-            let activated = operand(w.activated, m: T, k: F)
-            project(l, .down, activated, into: next, accumulate: true)
-            if let observe {
-                project(l, .down, activated, into: w.dNormed)
-                observe(l, .down, w.dNormed)
-            }
+    /// One block, from `s.input`; fills the other members of `s`.
+    /// - Parameter next: the block's output, `[T, C]`; nil if it is not needed. May be `s.input`.
+    func runBlock(
+        _ l: Int, _ s: Workspace.Slot, T: Int, into next: UnsafeMutablePointer<Float>?,
+        attention: (_ layer: Int, _ slot: Workspace.Slot) -> Void,
+        observe: ((_ layer: Int, Projection, UnsafePointer<Float>) -> Void)? = nil
+    ) {
+        let (c, w, layer) = (configuration, workspace, layers[l])
+        let (C, F) = (c.hiddenSize, c.intermediateSize)
+        rmsNormForward(
+            team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C,
+            eps: c.rmsNormEps)
+        let attended = operand(w.normed, m: T, k: C)
+        project(l, .query, attended, into: s.query)
+        project(l, .key, attended, into: s.key)
+        project(l, .value, attended, into: s.value)
+        observe?(l, .query, s.query)
+        observe?(l, .key, s.key)
+        observe?(l, .value, s.value)
+        ropeInPlace(team, x: s.query, positions: w.positions, table: ropeTable, T: T, heads: c.headCount)
+        ropeInPlace(team, x: s.key, positions: w.positions, table: ropeTable, T: T, heads: c.kvHeadCount)
+        attention(l, s)
+        copyRows(team, out: s.middle, source: s.input, T: T, C: C)
+        let mixed = operand(s.attention, m: T, k: c.queryWidth)
+        project(l, .output, mixed, into: s.middle, accumulate: true)
+        if let observe {
+            project(l, .output, mixed, into: w.dNormed)
+            observe(l, .output, w.dNormed)
+        }
+
+        rmsNormForward(
+            team, out: w.normed, inverseRMS: s.inverseRMS2, x: s.middle, weight: layer.feedForwardNorm, T: T, C: C,
+            eps: c.rmsNormEps)
+        let fed = operand(w.normed, m: T, k: C)
+        project(l, .gate, fed, into: s.gate)
+        project(l, .up, fed, into: s.up)
+        observe?(l, .gate, s.gate)
+        observe?(l, .up, s.up)
+        guard let next else { return }
+        swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
+        copyRows(team, out: next, source: s.middle, T: T, C: C)
+        let activated = operand(w.activated, m: T, k: F)
+        project(l, .down, activated, into: next, accumulate: true)
+        if let observe {
+            project(l, .down, activated, into: w.dNormed)
+            observe(l, .down, w.dNormed)
         }
     }
 
@@ -81,12 +90,15 @@ extension Decoder {
     ) {
         runBlocks(
             tokens: batch.tokens, keepFrom: keepFrom, beforeLayer: beforeLayer,
-            attention: { _, s in
-                attentionForward(
-                    team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
-                    rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,
-                    scratchStride: workspace.attentionScratchStride)
-            }, observe: observe)
+            attention: { attend(batch, $1) }, observe: observe)
+    }
+
+    /// Attention of a packed batch: fills `s.attention` and `s.logSumExp`.
+    func attend(_ batch: PackedBatch, _ s: Workspace.Slot) {
+        attentionForward(
+            team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
+            rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,
+            scratchStride: workspace.attentionScratchStride)
     }
 
     public func observe(

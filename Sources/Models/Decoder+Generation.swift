@@ -50,10 +50,7 @@ extension Decoder {
                         row: batch.rowStarts[row]..<batch.rowStarts[row + 1],
                         keys: s.key, values: s.value)
                 }
-                attentionForward(
-                    team, out: s.attention, logSumExp: s.logSumExp, q: s.query, k: s.key, v: s.value,
-                    rows: batch.attentionRows, shape: attentionShape, scratch: workspace.attentionScratch,
-                    scratchStride: workspace.attentionScratchStride)
+                attend(batch, s)
             }
             next += mostLikely(at: batch.rowStarts.dropFirst().map { $0 - 1 })
             for sequence in group { cache.lengths[sequence] = prompts[sequence].count }

@@ -8,9 +8,13 @@ final class Workspace {
     private let threads: Int
     private let packsOperands: Bool
     private var storage = TensorStorage(count: 0)
+    /// Whether layers keep only their inputs, and backward passes compute the rest again.
+    var keepsInputsOnly = false {
+        didSet { if keepsInputsOnly != oldValue { capacity = (0, 0, 0, 0, 0, 0) } }
+    }
     private var capacity = (tokens: 0, slots: 0, targets: 0, longestRow: 0, gathered: 0, prefixGradients: 0)
 
-    /// What one layer keeps for its backward pass.
+    /// What one layer keeps for its backward pass; all layers share everything but `input` where `keepsInputsOnly`.
     struct Slot {
         /// Input of the block, `[T, C]`.
         var input: UnsafeMutablePointer<Float>
@@ -155,11 +159,18 @@ final class Workspace {
         let c = configuration
         let (T, C, F) = (capacity.tokens, c.hiddenSize, c.intermediateSize)
         let (Q, KV, n) = (c.queryWidth, c.kvWidth, capacity.targets)
-        slots = (0..<capacity.slots).map { _ in
-            Slot(
+        slots = []
+        for _ in 0..<capacity.slots {
+            if keepsInputsOnly, var slot = slots.first {
+                slot.input = take(T * C)
+                slots.append(slot)
+                continue
+            }
+            let slot = Slot(
                 input: take(T * C), inverseRMS1: take(T), inverseRMS2: take(T), query: take(T * Q), key: take(T * KV),
                 value: take(T * KV), attention: take(T * Q), logSumExp: take(T * c.headCount), middle: take(T * C),
                 gate: take(T * F), up: take(T * F))
+            slots.append(slot)
         }
         final = take(T * C)
         normed = take(T * C)

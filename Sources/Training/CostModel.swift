@@ -67,11 +67,13 @@ public struct CostModel: Sendable {
         public var threads: Int
         /// Of the products with weights.
         public var compute: ComputeType
+        /// Whether backward passes compute activations again.
+        public var recomputes: Bool
 
         public init(
             configuration: DecoderConfiguration, selectedCount: Int, globalBatch: Int, microBatch: Int,
             rowTokens: Int, rowTargets: Int, ranks: Int, ranksPerHost: Int, linkBytesPerSecond: Double,
-            latencySeconds: Double, threads: Int, compute: ComputeType = .float32
+            latencySeconds: Double, threads: Int, compute: ComputeType = .float32, recomputes: Bool = false
         ) {
             self.configuration = configuration
             self.selectedCount = selectedCount
@@ -85,6 +87,7 @@ public struct CostModel: Sendable {
             self.latencySeconds = latencySeconds
             self.threads = threads
             self.compute = compute
+            self.recomputes = recomputes
         }
     }
 
@@ -117,7 +120,12 @@ public struct CostModel: Sendable {
         let projections = Double(Self.projectionValues(c))
         let head = Double(c.vocabularySize * c.hiddenSize) * Double(plan.microBatch * plan.rowTargets)
         let attention = tokens * Double(plan.rowTokens) / 2 * Double(c.queryWidth * c.layerCount)
-        return 2 * (2 * tokens * projections + tokens * Double(plan.selectedCount) + 2 * head + 7 * attention)
+        // Computing again is a forward pass but for its last product, in all layers but the last.
+        let again = plan.recomputes ? Double(c.layerCount - 1) / Double(c.layerCount) : 0
+        let down = Double(c.layerCount * c.hiddenSize * c.intermediateSize)
+        return 2
+            * (again * (tokens * (projections - down) + 2 * attention) + 2 * tokens * projections + tokens
+                * Double(plan.selectedCount) + 2 * head + 7 * attention)
     }
 
     /// Values of all projections.
@@ -139,7 +147,8 @@ public struct CostModel: Sendable {
         let levels = leaves <= 1 ? 0 : Int(log2(Double(leaves)).rounded(.up))
         let largest = plan.selectedCount / max(1, c.layerCount * c.hiddenSize)
         let activations = Decoder.workspaceFloats(
-            c, compute: plan.compute, threads: plan.threads, tokens: plan.microBatch * plan.rowTokens,
+            c, compute: plan.compute, recomputes: plan.recomputes, threads: plan.threads,
+            tokens: plan.microBatch * plan.rowTokens,
             targets: plan.microBatch * plan.rowTargets, longestRow: plan.rowTokens, selectedRows: largest)
         // Two buckets under way in each direction.
         let messages = plan.ranks > 1 ? min(plan.selectedCount, 2 << 20) * 4 : 0

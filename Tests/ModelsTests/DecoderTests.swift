@@ -1,5 +1,6 @@
 import Foundation
 import Datasets
+import Kernels
 import Models
 import TestSupport
 import Testing
@@ -149,6 +150,30 @@ import Testing
             let expected = log(total) + highest - row[Int(batch.targetTokens[i])]
             #expect(abs(Double(losses[i]) - expected) < 1e-4)
         }
+    }
+
+    /// Activations that are computed again have the bits of those that are kept, whichever layers are trained.
+    @Test(arguments: [ComputeType.float32, .bfloat16]) func recomputedActivationsAreTheSame(compute: ComputeType) {
+        guard compute == .float32 || CPU.hasBFloat16 else { return }
+        let model = makeTinyDecoder(threads: 2, compute: compute)
+        let batch = makeBatch(lengths: lengths)
+        let upper = model.parameters.indices.filter { model.parameters[$0].role == .projection(layer: 1, .down) }
+        for trainable in [
+            model.allTrainable, TrainableRows(selection: upper.map { ($0, [1, 5]) }, parameters: model.parameters),
+        ] {
+            model.recomputes = false
+            let kept = model.gradients(batch, trainable: trainable, lossScale: 1)
+            model.recomputes = true
+            let again = model.gradients(batch, trainable: trainable, lossScale: 1)
+            #expect(bits(kept.gradient) == bits(again.gradient))
+            #expect(kept.loss == again.loss)
+        }
+        func floats(_ recomputes: Bool) -> Int {
+            Decoder.workspaceFloats(
+                model.configuration, compute: compute, recomputes: recomputes, threads: 2, tokens: 512, targets: 32,
+                longestRow: 512, selectedRows: 4)
+        }
+        #expect(floats(true) < floats(false) * 2 / 3)
     }
 
     @Test func bitsDoNotDependOnThreads() {

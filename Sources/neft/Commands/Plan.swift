@@ -22,6 +22,7 @@ struct PlanCommand: SessionCommand {
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Model") var memory: RecomputeOptions
     @OptionGroup(title: "Neurons") var neurons: PlannedNeurons
     @OptionGroup(title: "Batch") var batch: PlannedBatch
     @OptionGroup(title: "Machines") var machines: PlannedMachines
@@ -43,7 +44,8 @@ struct PlanCommand: SessionCommand {
                 microBatch: batch.sizes.microBatch, rowTokens: batch.rowTokens,
                 rowTargets: batch.rowTargets ?? max(1, batch.rowTokens / 3), ranks: ranks,
                 ranksPerHost: machines.ranksPerHost, linkBytesPerSecond: machines.link.bytesPerSecond,
-                latencySeconds: machines.latency, threads: threads, compute: compute)
+                latencySeconds: machines.latency, threads: threads, compute: compute,
+                recomputes: memory.recompute)
             let wires: [ExchangeOptions.Wire] = ranks == 1 ? [.raw] : ExchangeOptions.Wire.allCases
             rows.append((plan, wires.map { cost.predict(plan, wire: $0) }))
         }

@@ -18,6 +18,7 @@ struct Profile: SessionCommand {
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Model") var memory: RecomputeOptions
     @OptionGroup(title: "Model") var template: TemplateOptions
     @OptionGroup(title: "Data") var data: DataOptions
     @OptionGroup(title: "Batches") var batches: BatchOptions
@@ -41,6 +42,7 @@ struct Profile: SessionCommand {
     func run(in session: Session) throws {
         try session.onRoot { try output.checkIsFree(isFolder: false) }
         let work = try Workload(model: model, template: template, data: data, split: "train", in: session)
+        work.loaded.model.recomputes = memory.recompute
         if method.profileMethod == .probeless { try session.agree { _ = try work.dataset.classes() } }
         let baseHash = try work.agreedBaseHash(cache: model.cache, in: session)
         let rows = SampledRows(

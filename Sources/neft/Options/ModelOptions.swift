@@ -24,6 +24,12 @@ struct ModelOptions: ParsableArguments {
     var cache: String?
 }
 
+/// Time for memory.
+struct RecomputeOptions: ParsableArguments {
+    @Flag(help: "Keep only the blocks' inputs and compute their activations again: less memory, a third more work.")
+    var recompute = false
+}
+
 /// What `--compute` says.
 enum ComputeChoice: String, CaseIterable, ExpressibleByArgument {
     case fp32, bf16, auto

@@ -23,6 +23,7 @@ struct BenchStep: SessionCommand {
     @OptionGroup(title: "Step") var top: TopOptions
     @OptionGroup(title: "Step") var batch: BatchSizeOptions
     @OptionGroup(title: "Step") var rows: BenchRowOptions
+    @OptionGroup(title: "Step") var memory: RecomputeOptions
     @OptionGroup(title: "General") var common: CommonOptions
 
     func validate() throws {
@@ -46,6 +47,7 @@ struct BenchStep: SessionCommand {
             }
             let loaded = try LoadedModel(
                 model, templateName: rows.data == nil ? "none" : nil, threads: threads, compute: compute)
+            loaded.model.recomputes = memory.recompute
             let benchmark = StepBenchmark(
                 model: loaded.model, trainable: try trainable(in: loaded.model), team: loaded.team)
             session.console.progress("timing, step", done: 0, total: rows.timedSteps + 2)

@@ -32,6 +32,7 @@ struct Train: SessionCommand {
     @OptionGroup(title: "Training") var length: LengthOptions
     @OptionGroup(title: "Training") var rate: LearningRateOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
+    @OptionGroup(title: "Training") var memory: RecomputeOptions
     @OptionGroup(title: "Checkpoints") var checkpoints: CheckpointOptions
     @OptionGroup(title: "Exchange") var exchange: ExchangeSettings
     @OptionGroup(title: "Output") var output: OutputOptions

@@ -33,6 +33,7 @@ struct TrainingRun {
         }
         work = try Workload(
             model: command.model, template: command.template, data: command.data, split: "train", in: session)
+        work.loaded.model.recomputes = command.memory.recompute
         rows = SampledRows(
             work.dataset.rows, seed: command.batches.seed, globalBatch: command.batches.globalBatch,
             microBatch: command.batches.microBatch)
