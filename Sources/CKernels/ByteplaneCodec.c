@@ -2,6 +2,8 @@
 // shuffles and its scalar loops are ten times slower here.
 #include "ByteplaneCodec.h"
 
+#include <string.h>
+
 #if defined(__x86_64__)
 // The start-up check (neft_cpu_is_supported) covers these.
 #pragma clang attribute push(__attribute__((target("avx2,bmi2"))), apply_to = function)
@@ -101,6 +103,25 @@ size_t neft_sample_histogram(const uint8_t *bytes, size_t count, size_t pieces, 
     }
     for (int value = 0; value < 256; value++) histogram[value] += second[value];
     return sampled;
+}
+
+size_t neft_escape(uint8_t *bytes, size_t count, const uint8_t *isRare, uint8_t escape, uint8_t *exceptions) {
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!isRare[bytes[i]]) continue;
+        exceptions[found++] = bytes[i];
+        bytes[i] = escape;
+    }
+    return found;
+}
+
+size_t neft_unescape(uint8_t *bytes, size_t count, uint8_t escape, const uint8_t *exceptions, size_t available) {
+    size_t found = 0;
+    for (uint8_t *next = bytes; (next = memchr(next, escape, count - (size_t)(next - bytes))); next++) {
+        if (found < available) *next = exceptions[found];
+        found++;
+    }
+    return found;
 }
 
 #if defined(__x86_64__)

@@ -4,16 +4,17 @@
 /// | offset | bytes | field |
 /// |---|---|---|
 /// | 0 | 4 | magic `NFPL` |
-/// | 4 | 1 | version, 1 |
+/// | 4 | 1 | version, 2 |
 /// | 5 | 1 | content: 1 gradients (words rotated left by one), 2 weight deltas, 3 and 4 the same in 16 bits |
-/// | 6 | 2 | 0 |
+/// | 6 | 1 | planes with exceptions, a bit each, plane 0 the lowest (see `PlaneCodec`) |
+/// | 7 | 1 | 0 |
 /// | 8 | 8 | number of words |
 /// | 16 | 16 | size of each plane, lowest byte first: the number of words if plain, less if coded; 0 if there is none |
 /// | 32 | 8 | checksum of the decoded words |
 struct FrameHeader: Equatable {
     static let byteCount = 40
     private static let magic: UInt32 = 0x4C50_464E
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
 
     enum Content: UInt8 {
         case gradient = 1
@@ -45,11 +46,14 @@ struct FrameHeader: Equatable {
     var count: Int
     /// Lowest byte first.
     var planeSizes: SIMD4<UInt32>
+    /// Planes with exceptions, a bit each.
+    var escapedPlanes: UInt8 = 0
     var checksum: UInt64
 
     func write(to bytes: UnsafeMutableRawPointer) {
         bytes.storeBytes(of: Self.magic, as: UInt32.self)
-        bytes.storeBytes(of: Self.kind(content), toByteOffset: 4, as: UInt32.self)
+        bytes.storeBytes(of: Self.kind(content), toByteOffset: 4, as: UInt16.self)
+        bytes.storeBytes(of: UInt16(escapedPlanes), toByteOffset: 6, as: UInt16.self)
         bytes.storeBytes(of: UInt64(count), toByteOffset: 8, as: UInt64.self)
         bytes.storeBytes(of: planeSizes, toByteOffset: 16, as: SIMD4<UInt32>.self)
         bytes.storeBytes(of: checksum, toByteOffset: 32, as: UInt64.self)
@@ -63,11 +67,15 @@ struct FrameHeader: Equatable {
         guard bytes.loadUnaligned(as: UInt32.self) == magic else {
             throw Fault(found: "no frame header", expected: "the mark NFPL")
         }
-        let kind = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+        let kind = bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self)
         guard kind == Self.kind(content) else {
             throw Fault(
                 found: "a frame of version \(kind & 0xFF), content \(kind >> 8)",
                 expected: "version \(version), content \(content.rawValue)")
+        }
+        let escaped = bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
+        guard escaped < 1 << content.planeCount else {
+            throw Fault(found: "planes with exceptions \(escaped)", expected: "\(content.planeCount) planes")
         }
         let words = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
         guard words == UInt64(count) else {
@@ -82,11 +90,11 @@ struct FrameHeader: Equatable {
                 expected: "at most \(count) each and \(bytes.count - byteCount) in all")
         }
         return FrameHeader(
-            content: content, count: count, planeSizes: sizes,
+            content: content, count: count, planeSizes: sizes, escapedPlanes: UInt8(escaped),
             checksum: bytes.loadUnaligned(fromByteOffset: 32, as: UInt64.self))
     }
 
-    private static func kind(_ content: Content) -> UInt32 { UInt32(version) | UInt32(content.rawValue) << 8 }
+    private static func kind(_ content: Content) -> UInt16 { UInt16(version) | UInt16(content.rawValue) << 8 }
 
     /// Why a header is not accepted.
     struct Fault: Error {

@@ -10,6 +10,11 @@ import Glibc
 /// it and do its Huffman stage alone. (Its negative levels skip that stage instead.) Only a plane of nearly one byte is
 /// searched: Huffman codes take at least a bit per byte.
 ///
+/// That stage has no code longer than 11 bits, so each of two hundred bytes that hardly occur, as in the long tail of weight
+/// differences, takes a 2,048th of the code space: 5 % in all. Where there are many of them, one stands for all in the
+/// plane, an exception, and what they are is listed before it: the exception's byte, the number of exceptions in two
+/// bytes, then they.
+///
 /// Buffers and zstd contexts are made once; coding allocates nothing. One thread at a time.
 final class PlaneCodec {
     /// The most words in a frame.
@@ -23,8 +28,16 @@ final class PlaneCodec {
     /// The most bytes of a frame of `count` words.
     static func frameBound(_ count: Int) -> Int {
         // The last plane may have been written at zstd's bound before it turned out not to compress.
-        FrameHeader.byteCount + 3 * count + ZSTD_compressBound(count)
+        FrameHeader.byteCount + 3 * count + ZSTD_compressBound(count) + exceptionBytes + mostExceptions
     }
+
+    /// A byte that occurs less often than one in so many is rare.
+    private static let rareShare = 4096
+    /// Rare bytes are exceptions where there are at least so many kinds of them.
+    private static let fewestRareBytes = 32
+    private static let mostExceptions = 256 * (frameValues / rareShare)
+    /// Before the exceptions themselves.
+    private static let exceptionBytes = 3
 
     /// A plane is searched for matches if a sample of it has less than this entropy, in bits per byte.
     static let searchedBelowBits = 1.2
@@ -38,6 +51,7 @@ final class PlaneCodec {
     /// Four planes of `frameValues` bytes.
     private let planes: UnsafeMutablePointer<UInt8>
     private let histogram: UnsafeMutablePointer<UInt32>
+    private let isRare: UnsafeMutablePointer<UInt8>
     /// `n log₂ n` for the counts of a sample.
     private let countLogs: [Double]
 
@@ -52,6 +66,7 @@ final class PlaneCodec {
         self.decompressor = decompressor
         planes = .allocate(capacity: 4 * Self.frameValues)
         histogram = .allocate(capacity: 256)
+        isRare = .allocate(capacity: 256)
         countLogs = (0...Self.samplePieces * Self.samplePieceBytes).map {
             $0 == 0 ? 0 : Double($0) * log2(Double($0))
         }
@@ -79,6 +94,7 @@ final class PlaneCodec {
         ZSTD_freeDCtx(decompressor)
         planes.deallocate()
         histogram.deallocate()
+        isRare.deallocate()
     }
 
     /// Writes one frame.
@@ -103,9 +119,10 @@ final class PlaneCodec {
         var header = FrameHeader(
             content: content, count: count, planeSizes: .zero, checksum: neft_words_checksum(words, count))
         for plane in 0..<content.planeCount {
-            let size = storePlane(split + plane * count, count: count, compresses: compresses, to: output + end)
-            header.planeSizes[plane] = UInt32(size)
-            end += size
+            let stored = storePlane(split + plane * count, count: count, compresses: compresses, to: output + end)
+            header.planeSizes[plane] = UInt32(stored.size)
+            if stored.isEscaped { header.escapedPlanes |= 1 << plane }
+            end += stored.size
         }
         header.write(to: output)
         return end
@@ -139,11 +156,23 @@ final class PlaneCodec {
             end += size
             if size == count { return source.assumingMemoryBound(to: UInt8.self) }
             let decoded = planes + plane * count
-            let length = ZSTD_decompressDCtx(decompressor, decoded, count, source, size)
+            var exceptions = 0
+            if header.escapedPlanes & 1 << plane != 0 {
+                guard size >= Self.exceptionBytes else { throw refusal("\(size) bytes", "a plane with exceptions") }
+                exceptions = Self.exceptionBytes + Int(source.loadUnaligned(fromByteOffset: 1, as: UInt16.self))
+                guard exceptions <= size else { throw refusal("\(exceptions) bytes of exceptions", "at most \(size)") }
+            }
+            let length = ZSTD_decompressDCtx(decompressor, decoded, count, source + exceptions, size - exceptions)
             if ZSTD_isError(length) != 0 {
                 throw refusal("zstd: \(String(cString: ZSTD_getErrorName(length)))", "a plane of \(count) bytes")
             }
             if length != count { throw refusal("a plane of \(length) bytes", "\(count)") }
+            if exceptions > 0 {
+                let listed = exceptions - Self.exceptionBytes
+                let list = (source + Self.exceptionBytes).assumingMemoryBound(to: UInt8.self)
+                let found = neft_unescape(decoded, count, source.load(as: UInt8.self), list, listed)
+                if found != listed { throw refusal("\(found) exceptions", "\(listed)") }
+            }
             return UnsafePointer(decoded)
         }
         let rotate: Int32 = content.isRotated ? 1 : 0
@@ -160,18 +189,47 @@ final class PlaneCodec {
         return end
     }
 
-    /// Coded if that makes it smaller, else plain. Returns the size, `count` if plain.
+    /// Coded if that makes it smaller, else plain: of size `count` then. Changes the plane.
     private func storePlane(
-        _ plane: UnsafePointer<UInt8>, count: Int, compresses: Bool, to output: UnsafeMutableRawPointer
-    ) -> Int {
+        _ plane: UnsafeMutablePointer<UInt8>, count: Int, compresses: Bool, to output: UnsafeMutableRawPointer
+    ) -> (size: Int, isEscaped: Bool) {
         let entropy = compresses ? sampledEntropy(plane, count: count) : 8
-        if entropy < Self.codedBelowBits {
-            let context = entropy < Self.searchedBelowBits ? compressor : entropyCoder
-            let size = ZSTD_compress2(context, output, ZSTD_compressBound(count), plane, count)
-            if ZSTD_isError(size) == 0 && size < count { return size }
+        if entropy < Self.searchedBelowBits {
+            let size = ZSTD_compress2(compressor, output, ZSTD_compressBound(count), plane, count)
+            if ZSTD_isError(size) == 0 && size < count { return (size, false) }
+        } else if entropy < Self.codedBelowBits {
+            let exceptions = takeExceptions(from: plane, count: count, to: output)
+            let size =
+                exceptions + ZSTD_compress2(entropyCoder, output + exceptions, ZSTD_compressBound(count), plane, count)
+            if ZSTD_isError(size - exceptions) == 0 && size < count { return (size, exceptions > 0) }
+            if exceptions > 0 {
+                let list = (output + Self.exceptionBytes).assumingMemoryBound(to: UInt8.self)
+                _ = neft_unescape(
+                    plane, count, output.load(as: UInt8.self), list, exceptions - Self.exceptionBytes)
+            }
         }
         output.copyMemory(from: plane, byteCount: count)
-        return count
+        return (count, false)
+    }
+
+    /// Writes a plane's exceptions and leaves one byte in their place; returns the bytes written, 0 if it has none.
+    private func takeExceptions(
+        from plane: UnsafeMutablePointer<UInt8>, count: Int, to output: UnsafeMutableRawPointer
+    ) -> Int {
+        _ = neft_sample_histogram(plane, count, 2, count, histogram)
+        var (rare, kinds, exceptions): (UInt8, Int, Int) = (0, 0, 0)
+        for value in 0..<256 {
+            let occurs = Int(histogram[value])
+            isRare[value] = occurs > 0 && occurs * Self.rareShare < count ? 1 : 0
+            guard isRare[value] == 1 else { continue }
+            (rare, kinds, exceptions) = (UInt8(value), kinds + 1, exceptions + occurs)
+        }
+        guard kinds >= Self.fewestRareBytes else { return 0 }
+        let list = (output + Self.exceptionBytes).assumingMemoryBound(to: UInt8.self)
+        _ = neft_escape(plane, count, isRare, rare, list)
+        output.storeBytes(of: rare, as: UInt8.self)
+        output.storeBytes(of: UInt16(exceptions), toByteOffset: 1, as: UInt16.self)
+        return Self.exceptionBytes + exceptions
     }
 
     /// Order-0 entropy of a sample, in bits per byte.

@@ -55,6 +55,32 @@ import Testing
         }
     }
 
+    /// A long tail of rare bytes costs at most a twentieth more than its entropy.
+    @Test func rareBytesAreExceptions() throws {
+        let words = Sample.longTail.words(65_536)
+        for content in [FrameHeader.Content.delta, .delta16] {
+            let isWide = content == .delta
+            let words = isWide ? words : words.map { $0 >> 16 }
+            let frame = encoded(words, content)
+            let header = try frame.withUnsafeBytes { try FrameHeader.read($0, count: words.count, content: content) }
+            let plane = isWide ? 2 : 0
+            #expect(header.escapedPlanes == 1 << plane)
+            #expect(try decoded(frame, count: words.count, content) == words)
+            var counts = [Double](repeating: 0, count: 256)
+            for word in words { counts[Int(word >> (8 * plane) & 255)] += 1 }
+            let entropy = counts.filter { $0 > 0 }.reduce(0) { $0 - $1 / 65_536 * log2($1 / 65_536) }
+            let bits = Double(header.planeSizes[plane]) * 8 / 65_536
+            #expect(bits > entropy * 0.98 && bits < entropy * 1.05, "\(bits) bits, entropy \(entropy)")
+            // A damaged list is found.
+            var damaged = frame
+            let start = FrameHeader.byteCount + (isWide ? 2 * 65_536 : 0)
+            damaged[start + 1] ^= 1
+            #expect(throws: CollectiveError.self) { try decoded(damaged, count: words.count, content) }
+            damaged[start + 2] = 0xFF
+            #expect(throws: CollectiveError.self) { try decoded(damaged, count: words.count, content) }
+        }
+    }
+
     @Test func planesCanBeStored() throws {
         let words = Sample.gaussian.words(5_000)
         var output = [UInt8](repeating: 0, count: PlaneCodec.frameBound(words.count))

@@ -23,7 +23,7 @@ struct Stream: RandomNumberGenerator {
 
 /// Words as the exchange meets them, by name.
 enum Sample: String, CaseIterable {
-    case random, gaussian, special, zeros, sparse, constant, smallDeltas
+    case random, gaussian, special, zeros, sparse, constant, smallDeltas, longTail
 
     func words(_ count: Int) -> [UInt32] {
         var stream = Stream(seed: count)
@@ -40,6 +40,7 @@ enum Sample: String, CaseIterable {
             case .sparse: stream.next() % 50 == 0 ? UInt32(truncatingIfNeeded: stream.next()) : 0
             case .constant: 0xDEAD_BEEF
             case .smallDeltas: UInt32(abs(stream.normal()) * 5_000)
+            case .longTail: UInt32(min(16e6, 40_000 * exp(1.5 * stream.normal())))
             }
         }
     }

@@ -29,4 +29,11 @@ uint64_t neft_words_checksum(const uint32_t *words, size_t count);
 size_t neft_sample_histogram(const uint8_t *bytes, size_t count, size_t pieces, size_t pieceBytes,
                              uint32_t *histogram);
 
+/// Replaces every byte with `isRare[byte]` by `escape`, itself rare, and lists what stood there in `exceptions`, in order.
+/// Returns their number.
+size_t neft_escape(uint8_t *bytes, size_t count, const uint8_t *isRare, uint8_t escape, uint8_t *exceptions);
+
+/// The inverse. Returns the number of `escape` in `bytes`; only the first `available` are replaced.
+size_t neft_unescape(uint8_t *bytes, size_t count, uint8_t escape, const uint8_t *exceptions, size_t available);
+
 #endif
