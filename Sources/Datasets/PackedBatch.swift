@@ -20,6 +20,10 @@ public struct PackedBatch: Sendable, Equatable {
     /// Where each row's targets start in `targetPositions`, plus the count at the end, `[rows + 1]`.
     public private(set) var targetStarts: [Int32] = [0]
 
+    /// What random choices of a training pass over the batch (dropout) are made from; rows that share a beginning share
+    /// the choices for it.
+    public var seed: UInt64 = 0
+
     /// A shorter beginning is not worth sharing.
     public static let shortestPrefix = 8
 

@@ -23,6 +23,8 @@ extension Decoder {
             return 0
         }
         let pass = BackwardPass(self, trainable: trainable, gradient: gradient)
+        adapters?.dropoutSeed = batch.seed
+        defer { adapters?.dropoutSeed = nil }
         prepare(batch, keptLayers: layerCount - pass.lowestLayer, targets: batch.targetCount, gathered: pass.mostRows)
         forward(batch, keepFrom: pass.lowestLayer, beforeLayer: beforeLayer)
         beforeLayer(layerCount)
@@ -51,6 +53,8 @@ private struct BackwardPass {
     let trainsEmbedding: Bool
     /// Most selected rows of any projection.
     let mostRows: Int
+    /// By layer and projection: where the gradients of LoRA's factors go.
+    private let lowRank: [[(a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>)?]]
 
     init(_ model: Decoder, trainable: TrainableRows, gradient: UnsafeMutablePointer<Float>) {
         self.model = model
@@ -64,7 +68,8 @@ private struct BackwardPass {
             entryOf[entry.parameter] = entry
             if entry.rows != nil { mostRows = max(mostRows, entry.rowCount) }
             switch model.parameters[entry.parameter].role {
-            case .projection(let layer, _): lowest = min(lowest, layer)
+            case .projection(let layer, _), .lowRankA(let layer, _), .lowRankB(let layer, _):
+                lowest = min(lowest, layer)
             case .norm(let layer?): lowest = min(lowest, layer)
             case .norm(nil), .head: break
             case .embedding:
@@ -74,6 +79,18 @@ private struct BackwardPass {
             }
         }
         self.entryOf = entryOf
+        var factors: [[(a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>)?]] = []
+        if model.adapters != nil {
+            factors = Array(repeating: Array(repeating: nil, count: Projection.allCases.count), count: model.layerCount)
+        }
+        for (index, parameter) in model.parameters.enumerated() {
+            guard case .lowRankA(let layer, let projection) = parameter.role else { continue }
+            guard let a = entryOf[index], let b = entryOf[index + 1] else {
+                preconditionFailure("LoRA's factors are trained where they are attached")
+            }
+            factors[layer][projection.rawValue] = (gradient + a.offset, gradient + b.offset)
+        }
+        lowRank = factors
         lowestLayer = lowest
         self.trainsEmbedding = trainsEmbedding
         self.mostRows = mostRows
@@ -211,13 +228,20 @@ private struct BackwardPass {
     }
 
     private func trains(_ layer: Int, _ projection: Projection) -> Bool {
-        entryOf[model.parameterIndex(layer: layer, projection)] != nil
+        entryOf[model.parameterIndex(layer: layer, projection)] != nil || lowRank(layer, projection) != nil
     }
+
+    private func lowRank(_ layer: Int, _ projection: Projection) -> (
+        a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>
+    )? { lowRank.isEmpty ? nil : lowRank[layer][projection.rawValue] }
 
     /// `dY[:, selected]ᵀ X` into the packed gradient: the only weight gradients that are ever computed.
     private func weightGradient(
         _ layer: Int, _ projection: Projection, dOut: UnsafePointer<Float>, x: UnsafePointer<Float>, T: Int
     ) {
+        if let (dA, dB) = lowRank(layer, projection) {
+            model.adapters?.gradients(layer, projection, dOut: dOut, x: x, T: T, dA: dA, dB: dB)
+        }
         guard let entry = entryOf[model.parameterIndex(layer: layer, projection)] else { return }
         let dWeight = gradient + entry.offset
         guard let rows = entry.rows else {

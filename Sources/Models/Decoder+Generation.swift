@@ -66,6 +66,7 @@ extension Decoder {
         workspace.reserve(
             tokens: tokens.count, keptLayers: 0, targets: tokens.count,
             longestRow: longest / attentionScratchCount(longestRow: 1) + 1)
+        adapters?.reserve(tokens: tokens.count)
         workspace.setPositions(sequences.map { Int32(cache.lengths[$0]) })
         extendRoPE(to: longest)
         runBlocks(tokens: tokens, keepFrom: layerCount) { layer, s in

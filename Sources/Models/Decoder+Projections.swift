@@ -26,6 +26,7 @@ extension Decoder {
         accumulate: Bool = false
     ) {
         forward(layers[layer][projection], x, into: out, accumulate: accumulate)
+        adapters?.add(layer, projection, x.floats, into: out, T: x.m)
     }
 
     /// The gradient of one projection's input, `dX [T, columns] = dOut W`, or `dX += …` when `accumulate`.
@@ -35,6 +36,7 @@ extension Decoder {
         T: Int, accumulate: Bool = false
     ) {
         backward(layers[layer][projection], dOut, into: dX, m: T, accumulate: accumulate)
+        adapters?.addBackward(layer, projection, into: dX, T: T)
     }
 
     /// Logits of normalised hidden states, `out [n, V] = normed [n, C] · headᵀ`.

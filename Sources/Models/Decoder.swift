@@ -21,7 +21,7 @@ public final class Decoder: LanguageModel {
     }
 
     public let configuration: DecoderConfiguration
-    public let parameters: [Parameter]
+    public internal(set) var parameters: [Parameter]
     public let canonicalConfiguration: String
     public let team: WorkerTeam
 
@@ -31,6 +31,8 @@ public final class Decoder: LanguageModel {
         get { workspace.keepsInputsOnly }
         set { workspace.keepsInputsOnly = newValue }
     }
+    /// LoRA, once it is attached.
+    var adapters: LowRankAdapters?
     let layers: [Layer]
     let embedding: FloatTensor
     let finalNorm: UnsafeMutablePointer<Float>
@@ -139,6 +141,7 @@ public final class Decoder: LanguageModel {
             gathered: gathered ?? 0,
             prefixGradients: gathered == nil
                 ? 0 : attentionPrefixCount(rows: batch.rowCount, prefix: batch.prefixCount, shape: attentionShape))
+        adapters?.reserve(tokens: batch.tokenCount)
         workspace.setPositions(prefix: batch.prefixCount, rowStarts: batch.rowStarts)
         extendRoPE(to: batch.longestRow)
     }

@@ -7,6 +7,9 @@ public enum ParameterRole: Sendable, Equatable {
     case projection(layer: Int, Projection)
     case embedding
     case head
+    /// The factors of LoRA on a projection, `[rank, in]` and `[out, rank]`.
+    case lowRankA(layer: Int, Projection)
+    case lowRankB(layer: Int, Projection)
     /// RMSNorm weight before attention or the MLP of `layer`, or the final one (`layer == nil`).
     case norm(layer: Int?)
 }
@@ -24,6 +27,13 @@ public struct Parameter: Sendable {
     /// Hugging Face module name, the tensor's name without `.weight`.
     public var module: String {
         tensor.name.hasSuffix(".weight") ? String(tensor.name.dropLast(7)) : tensor.name
+    }
+    /// Whether it is a factor of LoRA, not a weight of the model itself.
+    public var isLowRank: Bool {
+        switch role {
+        case .lowRankA, .lowRankB: true
+        default: false
+        }
     }
     public var rows: Int { tensor.rows }
     public var columns: Int { tensor.columns }
@@ -74,7 +84,7 @@ public struct TrainableRows: Sendable {
 ///
 /// Not thread-safe: one caller at a time. Deterministic: the same batch gives the same bits whatever `threads` is.
 public protocol LanguageModel: AnyObject {
-    /// Every weight, projections in `NeuronID` order first (layer, projection), then the others.
+    /// Every weight, projections in `NeuronID` order first (layer, projection), then the others, then LoRA's factors.
     var parameters: [Parameter] { get }
     var layerCount: Int { get }
     var vocabularySize: Int { get }

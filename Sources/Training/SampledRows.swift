@@ -46,6 +46,11 @@ public struct SampledRows: TrainingData {
         return TrainingStep(
             microBatchCount: batch.microBatches.count, targetTokens: batch.targetCount, tokens: batch.tokenCount,
             rowClasses: { index in rowClasses.isEmpty ? [] : batch.microBatches[index].map { rowClasses[$0] } }
-        ) { index in PackedBatch(batch.microBatches[index].map { rows[$0] }) }
+        ) { index in
+            var packed = PackedBatch(batch.microBatches[index].map { rows[$0] })
+            let place = UInt64(step) << 24 | UInt64(index)
+            packed.seed = (sampler.seed &+ 1) &* 0xD134_2543_DE82_EF95 ^ place &* 0x9E37_79B9_7F4A_7C15
+            return packed
+        }
     }
 }

@@ -8,11 +8,13 @@ public enum TrainingMethod: String, CaseIterable, Sendable {
     case full
     /// Every row of the seven projections.
     case linear
+    /// Two small factors beside each of the seven projections.
+    case lora
 
     /// Fewer trained values bear larger steps.
     public var defaultLearningRate: Double {
         switch self {
-        case .neft: 1.5e-3
+        case .neft, .lora: 1.5e-3
         case .full, .linear: 1e-4
         }
     }

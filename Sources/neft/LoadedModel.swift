@@ -42,8 +42,11 @@ struct LoadedModel {
                 path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens for a model of \(model.vocabularySize)",
                 expected: "no more tokens than the model knows", hint: "the tokenizer is another model's")
         }
-        if case .rows(let file) = trained {
-            try RowAdapter.apply(file, to: model, baseHash: baseHash(cache: options.cache))
+        switch trained {
+        case .rows(let file): try RowAdapter.apply(file, to: model, baseHash: baseHash(cache: options.cache))
+        case .lowRank(let folder):
+            try LowRankAdapterFiles.attach(folder, to: model) { baseHash(cache: options.cache) }
+        case .whole, nil: break
         }
     }
 
@@ -56,7 +59,7 @@ struct LoadedModel {
     func baseHash(cache: String?) -> String {
         BaseHash.cached(
             in: cache ?? Self.defaultCache, files: files.paths, configuration: model.canonicalConfiguration,
-            tensors: model.parameters.map(\.tensor))
+            tensors: model.parameters.filter { !$0.isLowRank }.map(\.tensor))
     }
 
     private static var defaultCache: String {
@@ -70,6 +73,8 @@ struct LoadedModel {
 private enum Adapter {
     /// `adapter.safetensors`: trained rows to put into the model.
     case rows(String)
+    /// A folder with LoRA's factors in the files of PEFT.
+    case lowRank(String)
     /// A whole model.
     case whole(ModelFiles)
 
@@ -77,11 +82,13 @@ private enum Adapter {
         let file = path.hasSuffix(".safetensors") ? path : path + "/adapter.safetensors"
         if FileManager.default.fileExists(atPath: file) {
             self = .rows(file)
+        } else if FileManager.default.fileExists(atPath: "\(path)/\(LowRankAdapterFiles.configName)") {
+            self = .lowRank(path)
         } else if FileManager.default.fileExists(atPath: path + "/config.json") {
             self = .whole(try ModelFiles.open(path))
         } else {
             throw CommandError(
-                path, found: "no adapter.safetensors and no config.json",
+                path, found: "no adapter.safetensors, adapter_config.json or config.json",
                 expected: "what neft train left in RUN/final", hint: "check --adapter")
         }
     }

@@ -88,7 +88,9 @@ import Testing
                         let needed =
                             switch parameter.role {
                             case .embedding: -1
-                            case .projection(let layer, _), .norm(let layer?): layer
+                            case .projection(let layer, _), .norm(let layer?), .lowRankA(let layer, _),
+                                .lowRankB(let layer, _):
+                                layer
                             case .norm(nil), .head: model.layerCount
                             }
                         if needed == layer { _ = parameter.tensor.buffer.update(from: weights[index]) }

@@ -3,6 +3,7 @@ import Collectives
 import Datasets
 import Kernels
 import Models
+import Neurons
 import TestSupport
 import Testing
 
@@ -83,6 +84,16 @@ import Testing
             ParityFixture.decode(ParityFixture.Curves.self, "tiny-curves.json").full,
             rows: ParityFixture.decode([ParityFixture.Row].self, "rows.json"), model: model,
             trainable: model.everyWeight, tolerance: 1e-4)
+    }
+
+    /// LoRA from an adapter that PEFT made.
+    @Test func lowRankFactorsOfATinyModel() throws {
+        let model = try tiny()
+        try LowRankAdapterFiles.attach(ParityFixture.path("tiny-lora"), to: model) { "any" }
+        try check(
+            ParityFixture.decode(ParityFixture.Curve.self, "tiny-lora-curve.json"),
+            rows: ParityFixture.decode([ParityFixture.Row].self, "rows.json"), model: model,
+            trainable: model.lowRankRows, tolerance: 1e-4)
     }
 
     @Test(arguments: [true, false]) func theRealModel(neurons: Bool) throws {

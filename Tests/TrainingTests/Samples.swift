@@ -67,7 +67,7 @@ struct ToyRun: Sendable {
 
     init(
         _ configuration: TrainingConfiguration, communicator: any Communicator, data: ToyData = ToyData(),
-        trainable: (any LanguageModel) -> TrainableRows = someRows, threads: Int = 1, bucketValues: Int? = nil,
+        trainable: (Decoder) -> TrainableRows = { someRows(of: $0) }, threads: Int = 1, bucketValues: Int? = nil,
         report: (TrainingProgress, any LanguageModel) throws -> Void = { _, _ in }
     ) {
         let model = makeTinyDecoder(threads: threads)

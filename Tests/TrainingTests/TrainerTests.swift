@@ -15,9 +15,12 @@ import Testing
             .toy(method, steps: 30), communicator: LocalCommunicator(),
             trainable: { model in
                 switch method {
-                case .neft: someRows(of: model)
-                case .full: model.everyWeight
-                case .linear: model.everyNeuron
+                case .neft: return someRows(of: model)
+                case .full: return model.everyWeight
+                case .linear: return model.everyNeuron
+                case .lora:
+                    model.attach(LowRankConfiguration(rank: 8, alpha: 32, dropout: 0.05), seed: 1)
+                    return model.lowRankRows
                 }
             })
         #expect(run.error == nil)

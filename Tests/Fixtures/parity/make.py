@@ -2,7 +2,8 @@
 """Makes the fixtures of this folder with PyTorch and transformers; see README.md for what they hold.
 
 usage: make.py [HF_DIRECTORY_OF_SMOLLM2]      (made by Benchmarks/peers/gguf-to-hf; without it, the tiny models only)
-needs: torch transformers gguf safetensors
+       make.py --only lora
+needs: torch transformers peft gguf safetensors
 """
 import hashlib
 import json
@@ -12,6 +13,7 @@ import sys
 
 import gguf
 import numpy as np
+import peft
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
@@ -40,10 +42,10 @@ def learning_rates(base, steps, warmup):
     return [base * (n + 1) / warmup if n < warmup else base * (steps - n) / (steps - warmup) for n in range(steps)]
 
 
-def curve(model, rows, base, mask, weight_decay, batch, seed, steps=10, warmup=2):
-    """Ten optimizer steps; `mask` maps modules to rows (None: every weight is trained)."""
+def curve(model, rows, base, mask, weight_decay, batch, seed, steps=10, warmup=2, only=""):
+    """Ten optimizer steps; `mask` maps modules to rows (None: every weight whose name holds `only` is trained)."""
     parameters = dict(model.named_parameters())
-    trained = [f"{module}.weight" for module in mask] if mask else list(parameters)
+    trained = [f"{module}.weight" for module in mask] if mask else [name for name in parameters if only in name]
     for name, parameter in parameters.items():
         parameter.requires_grad_(name in trained)
     if mask:  # only the selected rows have optimizer state: they are parameters of their own
@@ -264,8 +266,49 @@ def make_real_fixtures(directory):
          "tensorHashes": hashes}))
 
 
-make_tiny_fixtures()
-if len(sys.argv) > 1:
+def make_lora_fixtures():
+    """LoRA on the tiny model, by PEFT: an adapter as PEFT saves it, what it computes, and ten steps from it."""
+    rows = json.loads((HERE / "rows.json").read_text())
+
+    def adapted():
+        base = LlamaForCausalLM.from_pretrained(HERE / "tiny", dtype=torch.float32).eval()
+        torch.manual_seed(21)
+        model = peft.get_peft_model(base, peft.LoraConfig(
+            r=4, lora_alpha=6, task_type="CAUSAL_LM", target_modules=[p.split(".")[1] for p in PROJECTIONS]))
+        with torch.no_grad():  # B starts at zero, where A has no gradient
+            for name, parameter in model.named_parameters():
+                if "lora_B" in name:
+                    parameter.copy_(0.1 * torch.randn_like(parameter))
+        return model.eval()
+
+    model = adapted()
+    shutil.rmtree(HERE / "tiny-lora", ignore_errors=True)
+    model.save_pretrained(HERE / "tiny-lora")
+    (HERE / "tiny-lora" / "README.md").unlink(missing_ok=True)
+    config = json.loads((HERE / "tiny-lora" / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = "tiny"
+    (HERE / "tiny-lora" / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    model = model.double()
+    tensors, total = {}, target_count(rows[:6])
+    for number, row in enumerate(rows[:6]):
+        losses, logits = row_losses(model, row)
+        (losses.sum() / total).backward()
+        tensors[f"logits.{number}"] = logits.detach().float().contiguous()
+    for name, parameter in model.named_parameters():
+        if "lora" in name:
+            name = name.removeprefix("base_model.model.").replace(".default", "")
+            tensors[f"grad.{name}"] = parameter.grad.float().contiguous()
+    save_file(tensors, HERE / "tiny-lora-expected.safetensors")
+    curve_of = curve(adapted(), rows, 1e-2, None, 0.01, 8, 4, only="lora")[0]
+    (HERE / "tiny-lora-curve.json").write_text(json.dumps(curve_of))
+
+
+only = sys.argv[2] if sys.argv[1:2] == ["--only"] else None
+if only is None:
+    make_tiny_fixtures()
+if only in (None, "lora"):
+    make_lora_fixtures()
+if only is None and len(sys.argv) > 1:
     make_real_fixtures(sys.argv[1])
 files = sorted(p for p in HERE.rglob("*") if p.is_file() and p.name not in ("MANIFEST.json", "make.py", "README.md"))
 (HERE / "MANIFEST.json").write_text(json.dumps({

@@ -21,12 +21,14 @@ struct BenchStep: SessionCommand {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Step") var method: MethodOptions
     @OptionGroup(title: "Step") var top: TopOptions
+    @OptionGroup(title: "LoRA") var lora: LowRankOptions
     @OptionGroup(title: "Step") var batch: BatchSizeOptions
     @OptionGroup(title: "Step") var rows: BenchRowOptions
     @OptionGroup(title: "Step") var memory: RecomputeOptions
     @OptionGroup(title: "General") var common: CommonOptions
 
     func validate() throws {
+        try lora.validate(method: method.method)
         if method.method != .neft, top.top != nil {
             throw ValidationError("--top has no meaning with --method \(method.method.rawValue), which trains all rows")
         }
@@ -79,6 +81,9 @@ struct BenchStep: SessionCommand {
     private func trainable(in model: Decoder) throws -> TrainableRows {
         switch method.method {
         case .full: return model.everyWeight
+        case .lora:
+            model.attach(try lora.configuration(for: model.configuration), seed: 1)
+            return model.lowRankRows
         case .linear: return model.everyNeuron
         case .neft:
             let mask = try NeuronProfile.random(model: model, seed: 1, baseHash: "").select(

@@ -8,7 +8,8 @@ extension Train {
     ///   - mask: of `--neurons`.
     ///   - dataHash: SHA-256 of the data file.
     func identity(
-        rows: SampledRows, mask: NeuronMask?, baseHash: String, dataHash: String, compute: ComputeType
+        rows: SampledRows, mask: NeuronMask?, lowRank: LowRankConfiguration?, baseHash: String, dataHash: String,
+        compute: ComputeType
     ) -> RunIdentity {
         let dataFacts: [RunIdentity.Fact] = [
             .init("--data", "with SHA-256 \(dataHash.prefix(16))"),
@@ -21,7 +22,10 @@ extension Train {
             [
                 .init("--model", "with base hash \(baseHash.prefix(16))"), .init("--compute", compute.rawValue),
             ] + dataFacts + trainingConfiguration.resultFacts
-                + rows.resultFacts + selectionFacts(mask: mask))
+                + rows.resultFacts + selectionFacts(mask: mask)
+                + (lowRank.map {
+                    [.init("LoRA", "of rank \($0.rank), alpha \($0.alpha), dropout \($0.dropout)")]
+                } ?? []))
     }
 
     /// How the neurons came to be chosen, or which they are.

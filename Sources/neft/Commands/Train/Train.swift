@@ -25,6 +25,7 @@ struct Train: SessionCommand {
     @OptionGroup(title: "Data") var data: DataOptions
     @OptionGroup(title: "Data") var batches: BatchOptions
     @OptionGroup(title: "Neurons") var method: MethodOptions
+    @OptionGroup(title: "LoRA") var lora: LowRankOptions
     @OptionGroup(title: "Neurons") var neurons: NeuronFileOptions
     @OptionGroup(title: "Neurons") var top: TopOptions
     @OptionGroup(title: "Neurons") var scope: ScopeOptions
@@ -48,6 +49,7 @@ struct Train: SessionCommand {
         if neurons.neurons != nil, let option = given.first {
             throw ValidationError("\(option) and --neurons exclude each other: the file says which neurons are trained")
         }
+        try lora.validate(method: method.method)
         let name = method.method.rawValue
         if method.method != .neft, let option = (neurons.neurons == nil ? given : ["--neurons"]).first {
             throw ValidationError("\(option) has no meaning with --method \(name), which selects no neurons")

@@ -16,6 +16,8 @@ struct TrainingRun {
     let rows: SampledRows
     let baseHash: String
     let plan: ResumePlan
+    /// With `--method lora`.
+    private let lowRank: LowRankConfiguration?
     /// For methods whose result is a whole model.
     private let directoryWriter: ModelDirectoryWriter?
 
@@ -28,7 +30,7 @@ struct TrainingRun {
         plan = try ResumePlan(command, in: session)
         try session.agree { if let file = command.neurons.neurons { _ = try NeuronMask.load(file) } }
         directoryWriter = try session.agree {
-            command.method.method == .neft
+            command.method.method == .neft || command.method.method == .lora
                 ? nil : try ModelDirectoryWriter(source: try ModelFiles.open(command.model.model))
         }
         work = try Workload(
@@ -42,13 +44,20 @@ struct TrainingRun {
             try session.agree { _ = try dataset.classes() }
         }
         baseHash = try work.agreedBaseHash(cache: command.model.cache, in: session)
+        let model = work.loaded.model
+        lowRank = try session.agree {
+            guard command.method.method == .lora else { return nil }
+            return try command.lora.configuration(for: model.configuration)
+        }
+        if let lowRank { model.attach(lowRank, seed: command.batches.seed) }
     }
 
     func run() throws {
         let clock = ContinuousClock.now
         let given = try givenMask()
         var identity = command.identity(
-            rows: rows, mask: given, baseHash: baseHash, dataHash: work.dataHash, compute: work.loaded.model.compute)
+            rows: rows, mask: given, lowRank: lowRank, baseHash: baseHash, dataHash: work.dataHash,
+            compute: work.loaded.model.compute)
         if let point = plan.point {
             try session.together { () throws(TrainingError) in
                 try identity.require(in: point.record.identity, path: point.path)
@@ -91,7 +100,11 @@ struct TrainingRun {
         }
         try session.onRoot {
             try record?.finish(seconds: (ContinuousClock.now - clock) / .seconds(1)) { folder in
-                if let directoryWriter {
+                if let lowRank {
+                    try LowRankAdapterFiles.save(
+                        work.loaded.model, configuration: lowRank, baseModel: command.model.model, baseHash: baseHash,
+                        to: folder)
+                } else if let directoryWriter {
                     try directoryWriter.write(work.loaded.model, to: folder)
                 } else {
                     try RowAdapter.save(
@@ -162,6 +175,7 @@ struct TrainingRun {
         let model = work.loaded.model
         return switch command.method.method {
         case .full: model.everyWeight
+        case .lora: model.lowRankRows
         case .linear: model.everyNeuron
         case .neft:
             try mask?.trainableRows(for: model, baseHash: baseHash, file: command.neurons.neurons ?? "neuron mask")
@@ -172,6 +186,10 @@ struct TrainingRun {
     // MARK: - What the user sees
 
     private func announce(_ mask: NeuronMask?, _ trainable: TrainableRows, steps: Int) {
+        if let lowRank {
+            session.console.note(
+                "LoRA of rank \(lowRank.rank), alpha \(Figures.short(lowRank.alpha)), on all projections")
+        }
         if let mask { MaskSummary(mask, of: work.loaded.model.neuronCount).lines.forEach(session.console.note) }
         session.console.note(
             "training \(Human.count(trainable.count)) parameters on \(work.dataset.rows.count) rows: \(steps) steps, "
@@ -207,9 +225,9 @@ struct TrainingRun {
     }
 
     private func report(_ summary: TrainingSummary, mask: NeuronMask?, trainable: TrainableRows) {
-        let neurons = mask?.count ?? work.loaded.model.neuronCount
+        let neurons = lowRank != nil ? 0 : mask?.count ?? work.loaded.model.neuronCount
         let final = command.output.output + "/final"
-        let adapter = directoryWriter == nil ? final + "/adapter.safetensors" : final
+        let adapter = mask != nil ? final + "/adapter.safetensors" : final
         if command.common.json {
             session.console.result([
                 "steps": .int(summary.steps), "finalLoss": .double(summary.finalLoss),
