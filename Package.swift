@@ -39,7 +39,7 @@ let package = Package(
         .target(name: "Neurons", dependencies: ["Models", "Checkpoints"], swiftSettings: module),
         .target(name: "Collectives", dependencies: ["CMPI", "CZstd", "CKernels", "Kernels"], swiftSettings: module),
         .target(
-            name: "Evaluation", dependencies: ["Models", "Tokenization", "Datasets", "Collectives"],
+            name: "Evaluation", dependencies: ["Kernels", "Models", "Tokenization", "Datasets", "Collectives"],
             swiftSettings: module),
         .target(
             name: "Training",

@@ -35,6 +35,8 @@ public struct ReportedRun: Sendable {
     let evaluations: [Evaluation]
     /// What `dynamics.json` says; nil where there is none.
     let dynamics: ReportedDynamics?
+    /// What `sparsity.json` and `sparsity-NAME.json` say, one for each data set.
+    let sparsities: [ReportedSparsity]
 
     var isFinished: Bool { manifest.wallSeconds != nil }
 
@@ -74,6 +76,8 @@ public struct ReportedRun: Sendable {
         let names = try files.contentsOfDirectory(atPath: folder).sorted()
         evaluations = try names.filter { $0.hasPrefix("evaluation") && $0.hasSuffix(".json") }
             .map { try Self.evaluation(folder + "/" + $0) }
+        sparsities = try names.filter { $0.hasPrefix("sparsity") && $0.hasSuffix(".json") }
+            .map { try ReportedSparsity.load(folder + "/" + $0) }
     }
 
     private static func steps(_ file: String) throws(ReportingError) -> [Step] {
