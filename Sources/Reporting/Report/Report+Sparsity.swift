@@ -109,7 +109,9 @@ extension Report {
             chart.dot(
                 x: chart.pointX(point.x), y: chart.pointY(point.y), radius: 5,
                 style: Self.style(number, of: points.count, group, "fill"),
-                title: "\(Self.name(sparsity.states[number])): \(Format.percent(point.x)), \(title) \(Format.short(point.y))")
+                title:
+                    "\(Self.name(sparsity.states[number])): \(Format.percent(point.x)), \(title) \(Format.short(point.y))"
+            )
         }
         let others = sparsity.correlations.filter { $0.key != figure && $0.key != "loss" }.sorted { $0.key < $1.key }
             .map {
