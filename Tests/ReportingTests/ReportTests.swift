@@ -64,11 +64,7 @@ struct ReportTests {
     @Test func dynamicsAreDrawnWhereTheyAreKnown() throws {
         let run = try samples.make("a")
         #expect(try !samples.report([run]).html.contains("What training did"))
-        let effects = #"{"stronglyAffected": 4, "suppressed": 3, "indirectlyAffected": 2}"#
-        try samples.write(
-            #"{"method": "activation", "threshold": 5, "correlation": 0.987, "effects": \#(effects), "layers": [\#(effects)],"#
-                + #" "histogram": {"from": -9, "to": 9, "trained": [1, 0, 6], "untrained": [0, 50, 2]}}"#,
-            "a/dynamics.json")
+        try samples.writeDynamics("a/dynamics.json")
         let html = try samples.report([run]).html
         #expect(html.contains("4 strongly affected, 3 suppressed, 2 indirectly affected; rank correlation 0.987"))
         #expect(html.contains("8 neurons, 6 trained") && html.contains("50 neurons, 0 trained"))
@@ -78,19 +74,10 @@ struct ReportTests {
     @Test func sparsityIsDrawnForEachDataSet() throws {
         let run = try samples.make("a")
         #expect(try !samples.report([run]).html.contains("Sparsity of activations"))
-        func write(_ name: String, _ data: String, _ shares: [Double], _ correlations: String) throws {
-            let states = shares.enumerated().map { index, share in
-                #"{"adapter": \#(index == 0 ? "null" : "\"a/checkpoint-\(index)\""), "sparsity": \#(share), "#
-                    + #""layers": [\#(share - 0.1), \#(share + 0.1)], "figures": {"chrf": \#(20 + index)}}"#
-            }
-            try samples.write(
-                #"{"threshold": 0.1, "data": "\#(data)", "states": [\#(states.joined(separator: ","))],"#
-                    + #" "correlations": \#(correlations)}"#, name)
-        }
-        try write(
+        try samples.writeSparsity(
             "a/sparsity.json", "x/it/test.jsonl", [0.2, 0.25, 0.3],
             #"{"chrf": {"pearson": 0.87, "spearman": 0.5}, "perplexity": {"pearson": -0.75, "spearman": -1}}"#)
-        try write("a/sparsity-fr.json", "x/fr/test.jsonl", [0.4], "{}")
+        try samples.writeSparsity("a/sparsity-fr.json", "x/fr/test.jsonl", [0.4], "{}")
         let html = try samples.report([run]).html
         #expect(html.contains("a on it/test.jsonl <small>20% → 30% inactive (below 0.1)"))
         #expect(html.contains("a on fr/test.jsonl <small>40% inactive"))
