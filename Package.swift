@@ -32,7 +32,8 @@ let package = Package(
         .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: kernelModule),
         .target(
             name: "Checkpoints",
-            dependencies: ["CKernels", "Kernels", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: module),
+            dependencies: ["CKernels", "Kernels", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: module),
         .target(name: "Tokenization", dependencies: ["Checkpoints"], swiftSettings: module),
         .target(name: "Datasets", dependencies: ["Tokenization"], swiftSettings: module),
         .target(name: "Models", dependencies: ["Kernels", "Checkpoints", "Datasets"], swiftSettings: module),
