@@ -1,6 +1,6 @@
 # The commands of the project. `make` alone lists them.
 
-.PHONY: help build quickstart test test-cluster test-long bench sanity format lint clean
+.PHONY: help build quickstart test test-cluster test-long bench methods sanity format lint clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -24,6 +24,9 @@ test-long:  ## disturb a run twenty times; build and test as an ordinary user (r
 
 bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
 	Benchmarks/run
+
+methods:  ## compare every profiler and baseline on a few hundred rows; may be interrupted (35 minutes)
+	Benchmarks/methods --docs docs/results-small
 
 sanity:  ## train beside PyTorch on the same batches and compare losses and BLEU (40 minutes)
 	Benchmarks/sanity

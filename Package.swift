@@ -32,14 +32,15 @@ let package = Package(
         .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: kernelModule),
         .target(
             name: "Checkpoints",
-            dependencies: ["CKernels", "Kernels", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: module),
+            dependencies: ["CKernels", "Kernels", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: module),
         .target(name: "Tokenization", dependencies: ["Checkpoints"], swiftSettings: module),
         .target(name: "Datasets", dependencies: ["Tokenization"], swiftSettings: module),
         .target(name: "Models", dependencies: ["Kernels", "Checkpoints", "Datasets"], swiftSettings: module),
         .target(name: "Neurons", dependencies: ["Models", "Checkpoints"], swiftSettings: module),
         .target(name: "Collectives", dependencies: ["CMPI", "CZstd", "CKernels", "Kernels"], swiftSettings: module),
         .target(
-            name: "Evaluation", dependencies: ["Models", "Tokenization", "Datasets", "Collectives"],
+            name: "Evaluation", dependencies: ["Kernels", "Models", "Tokenization", "Datasets", "Collectives"],
             swiftSettings: module),
         .target(
             name: "Training",

@@ -90,6 +90,8 @@ public struct EvaluationProgress: Sendable, Equatable {
         case classes
         /// Writing completions.
         case generation
+        /// Looking at activations.
+        case activations
     }
 
     public let phase: Phase

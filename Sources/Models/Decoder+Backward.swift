@@ -53,7 +53,7 @@ private struct BackwardPass {
     let trainsEmbedding: Bool
     /// Most selected rows of any projection.
     let mostRows: Int
-    /// By layer and projection: where the gradients of LoRA's factors go.
+    /// By layer and projection: where the gradients of LoRA's factors go, if they are trained.
     private let lowRank: [[(a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>)?]]
 
     init(_ model: Decoder, trainable: TrainableRows, gradient: UnsafeMutablePointer<Float>) {
@@ -85,9 +85,7 @@ private struct BackwardPass {
         }
         for (index, parameter) in model.parameters.enumerated() {
             guard case .lowRankA(let layer, let projection) = parameter.role else { continue }
-            guard let a = entryOf[index], let b = entryOf[index + 1] else {
-                preconditionFailure("LoRA's factors are trained where they are attached")
-            }
+            guard let a = entryOf[index], let b = entryOf[index + 1] else { continue }
             factors[layer][projection.rawValue] = (gradient + a.offset, gradient + b.offset)
         }
         lowRank = factors

@@ -36,7 +36,7 @@ extension Decoder {
         T: Int, accumulate: Bool = false
     ) {
         backward(layers[layer][projection], dOut, into: dX, m: T, accumulate: accumulate)
-        adapters?.addBackward(layer, projection, into: dX, T: T)
+        adapters?.addBackward(layer, projection, dOut, into: dX, T: T)
     }
 
     /// Logits of normalised hidden states, `out [n, V] = normed [n, C] · headᵀ`.

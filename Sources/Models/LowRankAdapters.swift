@@ -50,8 +50,8 @@ final class LowRankAdapters {
     /// `s A x [T, rank]`; input after dropout, and its gradient, `[T, in]`.
     private var low: UnsafeMutablePointer<Float>
     private var dropped: UnsafeMutablePointer<Float>
-    /// By projection: `s dOut B [T, rank]`.
-    private var dLow: [UnsafeMutablePointer<Float>] = []
+    /// `s dOut B [T, rank]`.
+    private var dLow: UnsafeMutablePointer<Float>
 
     init(_ configuration: LowRankConfiguration, factors: [[LowRankFactors?]], widest: Int, team: WorkerTeam) {
         self.configuration = configuration
@@ -60,6 +60,7 @@ final class LowRankAdapters {
         self.team = team
         low = storage.pointer
         dropped = storage.pointer
+        dLow = storage.pointer
     }
 
     /// Makes room for `tokens`; grows and is reused.
@@ -69,10 +70,10 @@ final class LowRankAdapters {
         let narrow = capacity * configuration.rank
         let wide = configuration.dropout > 0 ? capacity * widest : 0
         storage = TensorStorage(count: 0)
-        storage = TensorStorage(count: narrow * (1 + Projection.allCases.count) + wide)
+        storage = TensorStorage(count: 2 * narrow + wide)
         low = storage.pointer
-        dLow = Projection.allCases.indices.map { storage.pointer + narrow * (1 + $0) }
-        dropped = storage.pointer + narrow * (1 + Projection.allCases.count)
+        dLow = storage.pointer + narrow
+        dropped = storage.pointer + 2 * narrow
     }
 
     /// nil where nothing is dropped.
@@ -97,6 +98,12 @@ final class LowRankAdapters {
         scaleInPlace(team, x: low, factor: configuration.scale, count: T * configuration.rank)
     }
 
+    /// `dLow = s dOut B`.
+    private func reduceBackward(_ dOut: UnsafePointer<Float>, _ b: FloatTensor, T: Int) {
+        team.gemm(.nn, m: T, n: configuration.rank, k: b.rows, dOut, b.pointer, dLow)
+        scaleInPlace(team, x: dLow, factor: configuration.scale, count: T * configuration.rank)
+    }
+
     /// `out [T, rows] += s B A x`.
     func add(
         _ layer: Int, _ projection: Projection, _ x: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, T: Int
@@ -106,25 +113,28 @@ final class LowRankAdapters {
         team.gemm(.nt, m: T, n: b.rows, k: configuration.rank, low, b.pointer, out, accumulate: true)
     }
 
-    /// The gradients of a projection's factors. Before `addBackward` of the same projection.
+    /// The gradients of a projection's factors.
     func gradients(
         _ layer: Int, _ projection: Projection, dOut: UnsafePointer<Float>, x: UnsafePointer<Float>, T: Int,
         dA: UnsafeMutablePointer<Float>, dB: UnsafeMutablePointer<Float>
     ) {
         guard let (a, b) = pair(layer, projection) else { return }
-        let (r, dLow) = (configuration.rank, dLow[projection.rawValue])
-        team.gemm(.nn, m: T, n: r, k: b.rows, dOut, b.pointer, dLow)
-        scaleInPlace(team, x: dLow, factor: configuration.scale, count: T * r)
+        let r = configuration.rank
+        reduceBackward(dOut, b, T: T)
         let x = input(layer, projection, x, T: T, columns: a.columns)
         team.gemm(.tn, m: r, n: a.columns, k: T, dLow, x, dA)
         reduce(x, a, T: T)
         team.gemm(.tn, m: b.rows, n: r, k: T, dOut, low, dB)
     }
 
-    /// `dX [T, in] += s (dOut B) A`, after `gradients`.
-    func addBackward(_ layer: Int, _ projection: Projection, into dX: UnsafeMutablePointer<Float>, T: Int) {
-        guard let (a, _) = pair(layer, projection) else { return }
-        let (r, dLow) = (configuration.rank, dLow[projection.rawValue])
+    /// `dX [T, in] += s (dOut B) A`.
+    func addBackward(
+        _ layer: Int, _ projection: Projection, _ dOut: UnsafePointer<Float>, into dX: UnsafeMutablePointer<Float>,
+        T: Int
+    ) {
+        guard let (a, b) = pair(layer, projection) else { return }
+        let r = configuration.rank
+        reduceBackward(dOut, b, T: T)
         guard let mask = mask(layer, projection) else {
             team.gemm(.nn, m: T, n: a.columns, k: r, dLow, a.pointer, dX, accumulate: true)
             return

@@ -13,7 +13,10 @@ public struct RankShift: Sendable, Equatable {
         case indirectlyAffected
     }
 
-    /// Rank before minus rank after, one per neuron in `NeuronID` order.
+    /// Utilization rank of each neuron, in `NeuronID` order: 1 for the highest score.
+    public let before: [Int]
+    public let after: [Int]
+    /// Rank before minus rank after.
     public let differences: [Int]
     /// Whether each neuron was trained, `[differences.count]`.
     public let isTrained: [Bool]
@@ -37,6 +40,12 @@ public struct RankShift: Sendable, Equatable {
                 subject: names.after, found: "scores of \(after.method)",
                 expected: "scores of \(before.method), as in \(names.before)", hint: "profile both models alike")
         }
+        guard before.baseHash == after.baseHash else {
+            throw NeuronError(
+                subject: names.after, found: "scores of another model (base hash \(after.baseHash.prefix(12)))",
+                expected: "the model of \(names.before) (\(before.baseHash.prefix(12)))",
+                hint: "profile the trained model as -m MODEL --adapter RUN/final")
+        }
         guard shape(before) == shape(after) else {
             throw NeuronError(
                 subject: names.after, found: "\(after.neuronCount) neurons in other modules",
@@ -59,8 +68,8 @@ public struct RankShift: Sendable, Equatable {
             }
             selected = Dictionary(uniqueKeysWithValues: mask.modules.map { ($0.name, Set($0.rows)) })
         }
-        let (old, new) = (Self.ranks(before), Self.ranks(after))
-        differences = zip(old, new).map { $0 - $1 }
+        (self.before, self.after) = (Self.ranks(before), Self.ranks(after))
+        differences = zip(self.before, self.after).map { $0 - $1 }
         isTrained = before.modules.flatMap { module in
             module.scores.indices.map { mask == nil || selected[module.name]?.contains(Int32($0)) == true }
         }
@@ -73,6 +82,12 @@ public struct RankShift: Sendable, Equatable {
         let difference = differences[index]
         guard abs(difference) >= threshold else { return nil }
         return isTrained[index] ? (difference > 0 ? .stronglyAffected : .suppressed) : .indirectlyAffected
+    }
+
+    /// The neurons that moved most, by `|difference|`, equal ones in `NeuronID` order.
+    public func mostMoved(_ count: Int) -> [Int] {
+        let order = differences.indices.sorted { (abs(differences[$0]), $1) > (abs(differences[$1]), $0) }
+        return Array(order.prefix(count))
     }
 
     /// Spearman's rank correlation between before and after, `1 − 6 Σ d² / (n (n² − 1))`: exact, as no ranks are tied.

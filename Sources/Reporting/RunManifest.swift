@@ -24,6 +24,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var baseHash: String
     /// Identity of the neuron mask; nil where the method has none.
     public var maskHash: String?
+    /// Values that the optimizer changes; nil in manifests of older versions, and before it is known.
+    public var trainedParameters: Int?
     /// Layers of the model; nil in manifests of older versions.
     public var layerCount: Int?
     /// Neurons of each projection of a layer, by short name; nil in manifests of older versions.

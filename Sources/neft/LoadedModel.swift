@@ -14,6 +14,8 @@ struct LoadedModel {
     let template: ChatTemplate
     /// The threads the model computes on.
     let team: WorkerTeam
+    /// What `--adapter` named.
+    private let adapter: Adapter?
 
     /// - Parameters:
     ///   - templateName: `--chat-template`; nil for the model's own.
@@ -26,6 +28,7 @@ struct LoadedModel {
         files = try ModelFiles.open(path)
         // What is cheap to refuse comes before the weights.
         let trained = try adapter.map { try Adapter(path: $0) }
+        self.adapter = trained
         tokenizer = try Tokenizer.load(files)
         let source = tokenizer.chatTemplateSource
         template =
@@ -43,9 +46,12 @@ struct LoadedModel {
                 expected: "no more tokens than the model knows", hint: "the tokenizer is another model's")
         }
         switch trained {
-        case .rows(let file): try RowAdapter.apply(file, to: model, baseHash: baseHash(cache: options.cache))
+        case .rows(let file):
+            try RowAdapter.apply(file, to: model, baseHash: Self.hash(of: model, from: files, cache: options.cache))
         case .lowRank(let folder):
-            try LowRankAdapterFiles.attach(folder, to: model) { baseHash(cache: options.cache) }
+            try LowRankAdapterFiles.attach(folder, to: model) {
+                Self.hash(of: model, from: files, cache: options.cache)
+            }
         case .whole, nil: break
         }
     }
@@ -55,12 +61,26 @@ struct LoadedModel {
         Set([tokenizer.eosToken, template.endToken.flatMap { tokenizer.tokenID($0) }].compactMap { $0 })
     }
 
-    /// The base hash, remembered in `cache`. To be asked for before any weight is changed.
-    func baseHash(cache: String?) -> String {
+    /// The base hash, remembered in `cache`: of the weights without an adapter. To be asked for before training.
+    func baseHash(cache: String?) throws -> String {
+        // Under an adapter the model has other weights by now: the files are read again.
+        let base = adapter == nil ? model : try Decoder.load(files, team: team, cache: cache ?? Self.defaultCache)
+        return Self.hash(of: base, from: files, cache: cache)
+    }
+
+    /// SHA-256 of the weights as they are now, the adapter's included.
+    var weightsHash: String {
+        BaseHash.compute(configuration: model.canonicalConfiguration, tensors: model.parameters.map(\.tensor))
+    }
+
+    private static func hash(of model: Decoder, from files: ModelFiles, cache: String?) -> String {
         BaseHash.cached(
-            in: cache ?? Self.defaultCache, files: files.paths, configuration: model.canonicalConfiguration,
+            in: cache ?? defaultCache, files: files.paths, configuration: model.canonicalConfiguration,
             tensors: model.parameters.filter { !$0.isLowRank }.map(\.tensor))
     }
+
+    /// Refuses a path at which there is nothing that `--adapter` takes.
+    static func requireAdapter(_ path: String) throws { _ = try Adapter(path: path) }
 
     private static var defaultCache: String {
         let environment = ProcessInfo.processInfo.environment

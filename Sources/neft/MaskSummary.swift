@@ -22,4 +22,11 @@ extension NeuronMask {
     func count(of projection: Projection) -> Int {
         modules.filter { $0.projection == projection }.reduce(0) { $0 + $1.rows.count }
     }
+
+    /// Selected neurons of each layer, from the first to the last that has any.
+    var countsByLayer: [Int] {
+        var counts = [Int](repeating: 0, count: (modules.map(\.layer).max() ?? -1) + 1)
+        for module in modules { counts[module.layer] += module.rows.count }
+        return counts
+    }
 }

@@ -20,9 +20,7 @@ struct Neft: ParsableCommand {
         version: Version.current,
         subcommands: [
             Preview.self, Profile.self, Select.self, Train.self, Evaluate.self, Generate.self, Compare.self,
-            Dynamics.self, ReportCommand.self,
-            PlanCommand.self, Doctor.self,
-            Bench.self,
+            Dynamics.self, Sparsity.self, ReportCommand.self, PlanCommand.self, Doctor.self, Bench.self,
         ])
 }
 

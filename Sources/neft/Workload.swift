@@ -48,7 +48,7 @@ struct Workload {
 
     /// The base hash, after checking that all ranks have the same model. Collective; before any weight is changed.
     func agreedBaseHash(cache: String?, in session: Session) throws -> String {
-        let hash = loaded.baseHash(cache: cache)
+        let hash = try session.agree { try loaded.baseHash(cache: cache) }
         try session.requireAgreement(on: loaded.path, value: "base hash \(hash)")
         return hash
     }

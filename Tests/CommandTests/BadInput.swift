@@ -11,7 +11,7 @@ enum BadInput: String, CaseIterable, Sendable {
     case outputExists, outputIsFile, maskOfAnotherModel, damagedMask, adapterOfAnotherModel, missingAdapter
     case topZero, topTooMuch, topTooLittle, unknownOption, wrongValue, neuronsAndTop, topWithoutSelection
     case reportOfDifferentTasks, reportOfNoRun, reportOverAFile, accuracyOfOneClass, compareOneMask
-    case dynamicsOfTwoMethods, compareMasksOfTwoModels
+    case dynamicsOfTwoMethods, dynamicsOfTwoModels, compareMasksOfTwoModels, sparsityOfNothing, damagedSparsity
     case labelsMissing, oneClass, profileOfAnotherModel, nothingInAScope, unknownProjection, unknownLayer
     case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField
 
@@ -181,6 +181,21 @@ enum BadInput: String, CaseIterable, Sendable {
                 ["dynamics", "--before", "a.safetensors", "--after", "b.safetensors"],
                 ["b.safetensors: scores of activation", "scores of gradient"]
             )
+        case .dynamicsOfTwoModels:
+            try sandbox.writeProfile("a.safetensors", method: "gradient")
+            try sandbox.writeProfile("b.safetensors", method: "gradient", baseHash: "y")
+            return (
+                ["dynamics", "--before", "a.safetensors", "--after", "b.safetensors"],
+                ["b.safetensors: scores of another model (base hash y)", "a.safetensors (x)", "--adapter RUN/final"]
+            )
+        case .sparsityOfNothing:
+            return (
+                ["sparsity", "-m", "model", "-d", "train.jsonl", "nowhere"], ["nowhere: no adapter.safetensors"]
+            )
+        case .damagedSparsity:
+            try sandbox.writeRun("A", dataHash: "d1")
+            try sandbox.write("A/sparsity.json", "{}")
+            return (["report", "A", "-o", "r.html"], ["A/sparsity.json", "neft sparsity --json"])
         case .accuracyOfOneClass:
             try sandbox.write("one.jsonl", #"{"text": "a", "label": "b"}"#)
             return (

@@ -8,10 +8,8 @@ import Testing
 struct HelpTests {
     /// What every subcommand is expected to be called.
     static let commands = [
-        "preview", "profile", "select", "train", "evaluate", "generate", "compare", "dynamics", "report", "bench step",
-        "bench record",
-        "bench exchange",
-        "plan", "doctor",
+        "preview", "profile", "select", "train", "evaluate", "generate", "compare", "dynamics", "sparsity", "report",
+        "bench step", "bench record", "bench exchange", "plan", "doctor",
     ]
 
     @Test(arguments: commands)

@@ -72,7 +72,8 @@ struct ReportCommandTests {
         try NeuronMask(modules: [module], baseHash: "x", provenance: [:]).save(to: sandbox.path("mask.safetensors"))
         let document = try await succeed(
             sandbox,
-            ["dynamics", "--before", "old.safetensors", "--after", "new.safetensors", "--trained", "mask.safetensors"])
+            ["dynamics", "--before", "old.safetensors", "--after", "new.safetensors", "--trained", "mask.safetensors"]
+                + ["--list", "2"])
         // Two pairs of neighbours change places: the trained one, and one that was not trained.
         let histogram = try #require(document["histogram"] as? [String: Any])
         #expect(histogram["from"] as? Int == -1 && histogram["to"] as? Int == 1)
@@ -85,6 +86,85 @@ struct ReportCommandTests {
         #expect((document["layers"] as? [[String: Int]]) == [effects])
         #expect(document["threshold"] as? Int == 1 && document["trainedNeurons"] as? Int == 2)
         #expect(abs((document["correlation"] as? Double ?? 0) - 0.8) < 1e-15)
+        let listed = try #require(document["moved"] as? [[String: Any]])
+        #expect(listed.compactMap { $0["row"] as? Int } == [0, 1])
+        #expect(listed.compactMap { $0["before"] as? Int } == [1, 2])
+        #expect(listed.compactMap { $0["after"] as? Int } == [2, 1])
+        #expect(listed.compactMap { $0["effect"] as? String } == ["suppressed", "stronglyAffected"])
+    }
+
+    /// From a run with checkpoints to its dynamics and sparsity, and both into the report.
+    @Test func whatTrainingDoesToTheNeurons() async throws {
+        let sandbox = try Sandbox()
+        try sandbox.write("train.jsonl", Self.rows(["yes", "no", "yes", "maybe", "no", "yes", "no", "maybe"]))
+        let data = ["-m", "model", "-d", "train.jsonl"]
+        _ = try await succeed(
+            sandbox,
+            ["train", "-o", "RUN", "--top", "10%", "--global-batch", "4", "--epochs", "2", "--learning-rate", "0.05"]
+                + ["--save-every", "1", "--keep", "9"] + data)
+        // The profile of the trained model is a profile of its base, of other weights.
+        let profile = ["profile", "--profile-method", "activation"] + data
+        _ = try await succeed(sandbox, profile + ["-o", "old"])
+        _ = try await succeed(sandbox, profile + ["-o", "new", "--adapter", "RUN/final"])
+        let (old, new) = (try NeuronProfile.load(sandbox.path("old")), try NeuronProfile.load(sandbox.path("new")))
+        #expect(old.baseHash == new.baseHash && old.details["weightsHash"] == nil)
+        #expect(new.details["weightsHash"]?.count == 64 && new.details["weightsHash"] != new.baseHash)
+        #expect(new.details["adapter"] == "RUN/final" && old.modules != new.modules)
+        let mask = ["--trained", "RUN/neurons.safetensors"]
+        let dynamics = try await sandbox.neft(["dynamics", "--before", "old", "--after", "new", "--json"] + mask)
+        #expect(dynamics.exitCode == 0, "\(dynamics)")
+        try sandbox.write("RUN/dynamics.json", dynamics.stdout)
+
+        let checkpoints = (1...3).map { "RUN/checkpoint-00000\($0)" } + ["RUN/final"]
+        var texts: [String] = []
+        for ranks in [nil, 2] {
+            let outcome = try await sandbox.neft(
+                ["sparsity"] + checkpoints + data
+                    + ["--against", "accuracy,perplexity", "--threshold", "0.05", "--threads", "1", "--json"],
+                ranks: ranks)
+            #expect(outcome.exitCode == 0, "\(outcome)")
+            texts.append(outcome.stdout)
+        }
+        #expect(texts[0] == texts[1])
+        try sandbox.write("RUN/sparsity.json", texts[0])
+        let document = try #require(JSONSerialization.jsonObject(with: Data(texts[0].utf8)) as? [String: Any])
+        let states = try #require(document["states"] as? [[String: Any]])
+        #expect(states.map { $0["adapter"] as? String } == [nil] + checkpoints)
+        let shares = states.compactMap { $0["sparsity"] as? Double }
+        #expect(Set(shares).count == 5 && shares.allSatisfy { $0 > 0.01 && $0 < 0.99 }, "\(shares)")
+        for (state, share) in zip(states, shares) {
+            let layers = try #require(state["layers"] as? [Double])
+            #expect(layers.count == 2 && abs((layers[0] + layers[1]) / 2 - share) < 1e-12)
+        }
+        // The last state is what evaluating the result says, and the correlation is that of the figures.
+        let evaluated = try await succeed(
+            sandbox, ["evaluate", "--adapter", "RUN/final", "--metrics", "accuracy,perplexity"] + data)
+        let figures = states.compactMap { ($0["figures"] as? [String: Double])?["perplexity"] }
+        #expect(figures.count == 5 && figures.last == evaluated["perplexity"] as? Double)
+        let correlations = try #require(document["correlations"] as? [String: [String: Double]])
+        let ranked = { (values: [Double]) in values.map { value in Double(values.count { $0 <= value }) } }
+        let (x, y) = (ranked(shares), ranked(figures))
+        let spearman = zip(x, y).reduce(0) { $0 + ($1.0 - 3) * ($1.1 - 3) } / 10
+        #expect(abs((correlations["perplexity"]?["spearman"] ?? 9) - spearman) < 1e-12)
+
+        _ = try await succeed(sandbox, ["report", "RUN", "-o", "report.html"])
+        let page = String(decoding: try sandbox.read("report.html"), as: UTF8.self)
+        for word in ["What training did to the neurons", "Sparsity of activations", "over 5 models"] {
+            #expect(page.contains(word), "\(word)")
+        }
+    }
+
+    /// Also where the result is a whole model.
+    @Test func aFullyTrainedModelIsProfiledAsOneOfItsBase() async throws {
+        let sandbox = try Sandbox()
+        try sandbox.write("train.jsonl", Self.rows(["yes", "no"]))
+        let data = ["-m", "model", "-d", "train.jsonl", "--global-batch", "2", "--micro-batch", "2"]
+        _ = try await succeed(sandbox, ["train", "-o", "RUN", "--method", "full"] + data)
+        let profile = ["profile", "--profile-method", "activation"] + data
+        _ = try await succeed(sandbox, profile + ["-o", "new", "--adapter", "RUN/final"])
+        _ = try await succeed(sandbox, profile + ["-o", "old"])
+        let moved = try await succeed(sandbox, ["dynamics", "--before", "old", "--after", "new"])
+        #expect(moved["neurons"] as? Int == 512 && moved["trainedNeurons"] as? Int == 512)
     }
 
     /// Task A's neurons, trained on task B: the mask is taken as it is, and the report says where it is from.

@@ -81,9 +81,11 @@ final class Sandbox: Sendable {
     }
 
     /// A profile of one module of three neurons.
-    func writeProfile(_ name: String, method: String, scores: [Double] = [1, 2, 3]) throws {
+    func writeProfile(
+        _ name: String, method: String, scores: [Double] = [1, 2, 3], baseHash: String = "x"
+    ) throws {
         var writer = SafetensorsWriter(metadata: [
-            "formatVersion": "1", "kind": "profile", "method": method, "baseHash": "x",
+            "formatVersion": "1", "kind": "profile", "method": method, "baseHash": baseHash,
         ])
         writer.add("model.layers.0.mlp.up_proj.scores", doubles: scores)
         try writer.write(to: path(name))

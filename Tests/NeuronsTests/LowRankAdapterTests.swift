@@ -35,6 +35,30 @@ import Testing
         }
     }
 
+    /// Neurons' gradients under an adapter that stays as it is: those of the merged weights.
+    @Test func neuronsUnderAFrozenAdapter() throws {
+        let (model, merged) = (try tiny(), try tiny())
+        try LowRankAdapterFiles.attach(folder, to: model) { "any" }
+        let factors = model.parameters.filter(\.isLowRank).map(\.tensor)
+        for (pair, entry) in zip(stride(from: 0, to: factors.count, by: 2), merged.projections) {
+            let (a, b, weight) = (factors[pair], factors[pair + 1], merged.parameters[entry.parameter].tensor)
+            for row in 0..<weight.rows {
+                for column in 0..<weight.columns {
+                    let sum = (0..<4).reduce(Float(0)) {
+                        $0 + b.pointer[row * 4 + $1] * a.pointer[$1 * a.columns + column]
+                    }
+                    weight.pointer[row * weight.columns + column] += 1.5 * sum
+                }
+            }
+        }
+        let batch = ParityFixture.batch(Array(rows[..<4]))
+        let (found, expected) = (
+            model.gradients(batch, trainable: model.everyNeuron, lossScale: 1),
+            merged.gradients(batch, trainable: merged.everyNeuron, lossScale: 1)
+        )
+        #expect(relativeError(found.gradient, expected.gradient) < 1e-4)
+    }
+
     /// Dropped inputs are dropped in both passes, alike, and the others are scaled up.
     @Test(arguments: [0, 0.4]) func gradientsMatchFiniteDifferences(dropout: Double) throws {
         let model = makeTinyDecoder(threads: 2)

@@ -37,6 +37,12 @@ struct RankShiftTests {
         let (old, new) = (ranks(before), ranks(after))
         let differences = zip(old, new).map { $0 - $1 }
         #expect(shift.differences.map(Double.init) == differences)
+        #expect(shift.before.map(Double.init) == old && shift.after.map(Double.init) == new)
+        let moved = shift.mostMoved(40)
+        let largest = differences.map(abs).sorted(by: >).prefix(40)
+        #expect(moved.count == 40 && moved.map { abs(differences[$0]) } == Array(largest))
+        #expect(zip(moved, moved.dropFirst()).allSatisfy { abs(differences[$0]) > abs(differences[$1]) || $0 < $1 })
+        #expect(shift.mostMoved(1 << 40).count == old.count && shift.mostMoved(0).isEmpty)
         // The smallest value that at least 95 % of the neurons do not exceed.
         let candidates = differences.map(abs).sorted()
         let threshold = candidates.first { value in
@@ -81,6 +87,9 @@ struct RankShiftTests {
         #expect(
             message(random(1), random(2, method: "gradient")).hasPrefix(
                 "new: scores of gradient; expected scores of activation"))
+        #expect(
+            message(random(1), profile(base: "c") { Double($0) }).hasPrefix(
+                "new: scores of another model (base hash c)"))
         let other = NeuronProfile.random(model: makeTinyDecoder(layers: 3), seed: 1, baseHash: "b")
         #expect(message(.random(model: model, seed: 1, baseHash: "b"), other).contains("neurons in other modules"))
         #expect(message(random(1), profile { $0 == 5 ? .nan : 0 }).hasPrefix("new: a score that is no number"))

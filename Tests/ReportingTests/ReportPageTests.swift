@@ -62,7 +62,7 @@ struct ReportPageTests {
         let outcome = try await ProcessRunner.run(
             browser,
             [
-                "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,1900",
+                "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,4000",
                 "--force-device-scale-factor=0.5", "--host-resolver-rules=MAP * ~NOTFOUND",
                 "--user-data-dir=\(folder.file("profile"))", "--blink-settings=preferredColorScheme=\(dark ? 0 : 1)",
                 "--screenshot=\(picture)", "file://\(page)",
@@ -80,15 +80,18 @@ struct ReportPageTests {
 
     @Test(.enabled(if: Self.browser != nil, "no Chromium is installed")) func isDrawnInLightAndDark() async throws {
         let samples = try SampleRuns()
-        let report = try samples.report([
-            samples.make("a1", seed: 1), samples.make("a2", seed: 2, bleu: 24),
-            samples.make("b", method: "random", bleu: 12),
-        ])
+        try samples.make("a1", seed: 1)
+        try samples.make("a2", seed: 2, bleu: 24)
+        try samples.make("b", method: "random", bleu: 12)
+        try samples.writeDynamics("a1/dynamics.json")
+        try samples.writeSparsity(
+            "a1/sparsity.json", "it/test.jsonl", [0.2, 0.25, 0.3], #"{"chrf": {"pearson": 0.9, "spearman": 1}}"#)
+        let report = try samples.report(["a1", "a2", "b"].map { samples.folder.file($0) })
         let page = samples.folder.file("report.html")
         try report.write(to: page)
         let light = try await screenshot(page, in: samples.folder, dark: false)
         let dark = try await screenshot(page, in: samples.folder, dark: true)
-        #expect(light.width == 500 && light.height == 950)
+        #expect(light.width == 500 && light.height == 2000)
         // Paper and cards fill most of the page, and the colours of both groups are there.
         for (picture, paper, card, groups) in [
             (light, 0xfbfbfa, 0xffffff, [0x1f6fb4, 0xd1622b]), (dark, 0x14171a, 0x1c2025, [0x5fa8e6, 0xf0905c]),

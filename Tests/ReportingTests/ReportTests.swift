@@ -20,9 +20,8 @@ struct ReportTests {
         #expect(report.groups.map { $0.runs.map(\.name) } == [["a1", "a2"], ["b1"], ["f"], ["c"]])
         #expect(
             report.groups.map(\.label) == [
-                "neft, gradient 6%, learning-rate 0.0015, scope global",
-                "neft, random 6%, learning-rate 0.0015, scope global", "full, learning-rate 0.0015",
-                "neft, gradient 6%, learning-rate 0.003, scope global",
+                "neft, gradient 6%, learning-rate 0.0015", "neft, random 6%, learning-rate 0.0015",
+                "full, learning-rate 0.0015", "neft, gradient 6%, learning-rate 0.003",
             ])
         let json = try #require(
             JSONSerialization.jsonObject(with: Data(report.json.text.utf8)) as? [[String: Any]])
@@ -65,15 +64,39 @@ struct ReportTests {
     @Test func dynamicsAreDrawnWhereTheyAreKnown() throws {
         let run = try samples.make("a")
         #expect(try !samples.report([run]).html.contains("What training did"))
-        let effects = #"{"stronglyAffected": 4, "suppressed": 3, "indirectlyAffected": 2}"#
-        try samples.write(
-            #"{"method": "activation", "threshold": 5, "correlation": 0.987, "effects": \#(effects), "layers": [\#(effects)],"#
-                + #" "histogram": {"from": -9, "to": 9, "trained": [1, 0, 6], "untrained": [0, 50, 2]}}"#,
-            "a/dynamics.json")
+        try samples.writeDynamics("a/dynamics.json")
         let html = try samples.report([run]).html
         #expect(html.contains("4 strongly affected, 3 suppressed, 2 indirectly affected; rank correlation 0.987"))
         #expect(html.contains("8 neurons, 6 trained") && html.contains("50 neurons, 0 trained"))
         #expect(html.matches(of: /class="rule"/).count == 2)
+    }
+
+    @Test func sparsityIsDrawnForEachDataSet() throws {
+        let run = try samples.make("a")
+        #expect(try !samples.report([run]).html.contains("Sparsity of activations"))
+        try samples.writeSparsity(
+            "a/sparsity.json", "x/it/test.jsonl", [0.2, 0.25, 0.3],
+            #"{"chrf": {"pearson": 0.87, "spearman": 0.5}, "perplexity": {"pearson": -0.75, "spearman": -1}}"#)
+        try samples.writeSparsity("a/sparsity-fr.json", "x/fr/test.jsonl", [0.4], "{}")
+        let html = try samples.report([run]).html
+        #expect(html.contains("a on it/test.jsonl <small>20% → 30% inactive (below 0.1)"))
+        #expect(html.contains("a on fr/test.jsonl <small>40% inactive"))
+        #expect(html.contains("Pearson 0.87, Spearman 0.50 over 3 models; with perplexity -0.75, -1.00"))
+        #expect(html.contains("<title>checkpoint-1: 25%, chrF 21</title>"))
+        #expect(html.matches(of: /beside chrF/).count == 1)
+        // As many lines as there are models, for each data set.
+        #expect(html.matches(of: /<title>untrained: \d/).count == 3)
+        try samples.write(#"{"threshold": 0.1, "data": "x", "states": [], "correlations": {}}"#, "a/sparsity.json")
+        #expect(throws: ReportingError.self) { try samples.report([run]) }
+    }
+
+    @Test func trainedParametersAreInTheTable() throws {
+        let run = try samples.make("a")
+        var manifest = try RunManifest.read(from: run + "/manifest.json")
+        #expect(try samples.report([run]).html.contains("<td>1</td><td>–</td>"))
+        manifest.trainedParameters = 5_712_000
+        try manifest.write(to: run + "/manifest.json")
+        #expect(try samples.report([run]).html.contains("<td>1</td><td>5.7 M</td>"))
     }
 
     @Test func unfinishedAndBareRunsAreShown() throws {

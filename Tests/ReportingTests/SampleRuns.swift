@@ -64,6 +64,25 @@ struct SampleRuns {
         return path
     }
 
+    /// What `neft dynamics` would say.
+    func writeDynamics(_ name: String) throws {
+        let effects = #"{"stronglyAffected": 4, "suppressed": 3, "indirectlyAffected": 2}"#
+        try write(
+            #"{"method": "activation", "threshold": 5, "correlation": 0.987, "effects": \#(effects), "layers": [\#(effects)],"#
+                + #" "histogram": {"from": -9, "to": 9, "trained": [1, 0, 6], "untrained": [0, 50, 2]}}"#, name)
+    }
+
+    /// What `neft sparsity` would say of two layers: the untrained model's share, then those of its checkpoints.
+    func writeSparsity(_ name: String, _ data: String, _ shares: [Double], _ correlations: String) throws {
+        let states = shares.enumerated().map { index, share in
+            #"{"adapter": \#(index == 0 ? "null" : "\"a/checkpoint-\(index)\""), "sparsity": \#(share), "#
+                + #""layers": [\#(share - 0.1), \#(share + 0.1)], "figures": {"chrf": \#(20 + index)}}"#
+        }
+        try write(
+            #"{"threshold": 0.1, "data": "\#(data)", "states": [\#(states.joined(separator: ","))],"#
+                + #" "correlations": \#(correlations)}"#, name)
+    }
+
     func write(_ text: String, _ name: String) throws {
         try Data(text.utf8).write(to: URL(fileURLWithPath: folder.file(name)))
     }

@@ -50,27 +50,32 @@ import Testing
             ModelFiles.open(ParityFixture.path("tiny")), team: WorkerTeam(threads: threads))
         adjust(model)
         let run = try ProfilingRun(
-            method: method, steps: 3, seed: 1, model: model, baseHash: "base", communicator: communicator,
+            method: method, steps: 3, learningRate: method == .weightShift ? 1e-3 : nil, seed: 1, model: model,
+            baseHash: "base", communicator: communicator,
             team: model.team)
         return try run.run(data: data)
     }
 
-    @Test(arguments: [ProfileMethod.gradient, .activation, .probeless])
+    @Test(arguments: [ProfileMethod.gradient, .activation, .probeless, .weightShift])
     func scoresAreThoseOfPyTorch(method: ProfileMethod) throws {
         let data = try FixtureData()
         let found = try Self.profile(method, over: LocalCommunicator(), data: data)
         let file = try SafetensorsFile(path: FixturePath.committed("profiles/scores.safetensors"))
-        var expected = found
+        var (expected, lessExact) = (found, 0)
         for index in expected.modules.indices {
             expected.modules[index].scores = try file.doubles("\(method.rawValue).\(expected.modules[index].name)")
             let scores = found.modules[index].scores
             #expect(scores.count == expected.modules[index].scores.count)
             let size = expected.modules[index].scores.max()!
             for (a, b) in zip(scores, expected.modules[index].scores) {
-                // A difference of means is as exact as the means.
-                #expect(abs(a - b) <= 1e-5 * (method == .probeless ? size : b), "\(expected.modules[index].name)")
+                // A difference of means is as exact as the means. AdamW divides a gradient that nearly cancels by its
+                // own size, rounding included: of a few rows the shift is less exact.
+                let error = abs(a - b) / (method == .probeless ? size : b)
+                #expect(error <= (method == .weightShift ? 5e-5 : 1e-5), "\(expected.modules[index].name)")
+                lessExact += error > 1e-5 ? 1 : 0
             }
         }
+        #expect(lessExact <= 5)
         let all = { (profile: NeuronProfile) in profile.modules.flatMap { $0.scores.map { Float($0) } } }
         #expect(relativeError(all(found), all(expected)) < 1e-5)
         #expect(Set(all(found)).count > 900)

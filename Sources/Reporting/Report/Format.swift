@@ -11,6 +11,9 @@ enum Format {
     /// A number beside an axis: `0.05`, `20k`.
     static func tick(_ value: Double) -> String { abs(value) >= 1000 ? short(value / 1000) + "k" : short(value) }
 
+    /// `22.3%`, of a share.
+    static func percent(_ share: Double) -> String { short(share * 100) + "%" }
+
     static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
     /// Text between tags and in attributes.

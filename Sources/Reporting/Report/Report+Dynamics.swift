@@ -68,12 +68,15 @@ extension Report {
 
     private func differences(_ dynamics: ReportedDynamics, _ group: Int) -> String {
         let histogram = dynamics.histogram
-        // Most neurons hardly move: a plain scale would show one bar.
-        func height(_ count: Int) -> Double { log10(1 + Double(count)) }
+        // Most neurons hardly move: a plain scale would show one bar. 1, 10, 100, … are at 1, 2, 3, …
+        func height(_ count: Int) -> Double { count > 0 ? 1 + log10(Double(count)) : 0 }
+        func label(_ height: Double) -> String {
+            height.rounded() != height ? "" : height == 0 ? "0" : Format.tick(pow(10, height - 1))
+        }
         let counts = zip(histogram.trained, histogram.untrained).map { $0 + $1 }
         var chart = Chart(
             width: 480, height: 220, x: histogram.from...histogram.to, y: 0...height(counts.max() ?? 1) * 1.04)
-        chart.axes(x: "rank difference", y: "neurons, log scale", yLabel: { "\(Int((pow(10, $0) - 1).rounded()))" })
+        chart.axes(x: "rank difference", y: "neurons, log scale", yLabel: label)
         let width = (chart.width - chart.left - chart.right) / Double(counts.count)
         for (bin, count) in counts.enumerated() where count > 0 {
             let x = chart.left + Double(bin) * width

@@ -6,7 +6,7 @@ extension Report {
     public var html: String {
         let title = "neft report: \(Format.count(runs.count, "run"))"
         let sections = [
-            overview, lossCurves, neuronMaps, scoreDistributions, overlaps, rankShifts, stepCosts, runTable,
+            overview, lossCurves, neuronMaps, scoreDistributions, overlaps, rankShifts, sparsities, stepCosts, runTable,
         ].joined(separator: "\n")
         return """
             <!DOCTYPE html>
@@ -81,6 +81,8 @@ extension Report {
         for (index, group) in groups.enumerated() {
             rows += "<tr><th scope=\"row\">\(swatch(index))\(Format.escaped(group.label))</th>"
             rows += "<td>\(group.runs.map { "\($0.manifest.seed)" }.joined(separator: ", "))</td>"
+            let parameters = group.runs.compactMap(\.manifest.trainedParameters).map(Double.init)
+            rows += "<td>\(parameters.isEmpty ? "–" : Human.count(Int(Statistics.mean(parameters))))</td>"
             for (number, column) in columns.enumerated() {
                 let values = column.values(group)
                 guard !values.isEmpty else {
@@ -103,7 +105,7 @@ extension Report {
         return section(
             "At a glance", about,
             "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Group</th><th scope=\"col\">Seeds</th>"
-                + "\(heads.joined())</tr></thead><tbody>\(rows)</tbody></table></div>")
+                + "<th scope=\"col\">Trained</th>\(heads.joined())</tr></thead><tbody>\(rows)</tbody></table></div>")
     }
 
     private func strip(_ values: [Double], mean: Double, range: ClosedRange<Double>, group: Int) -> String {

@@ -82,7 +82,11 @@ public struct Report: Sendable {
         // Settings in which the groups differ, but for those that the method's name says.
         let said: Set<String> = ["method", "top", "profile-method", "profile's dataHash"]
         let all = groups.map(\.runs[0].settings)
-        let names = Set(all.flatMap(\.keys)).subtracting(said).filter { name in Set(all.map { $0[name] }).count > 1 }
+        let names = Set(all.flatMap(\.keys)).subtracting(said).filter { name in
+            // How neurons were chosen tells nothing apart from groups that chose none.
+            let isOfChoice = name == "scope" || name.hasPrefix("profile")
+            return Set(all.map { $0[name] }.filter { !isOfChoice || $0 != nil }).count > 1
+        }
         for index in groups.indices {
             let differences = names.sorted().compactMap { name in all[index][name].map { "\(name) \($0)" } }
             groups[index].label = ([groups[index].runs[0].methodName] + differences).joined(separator: ", ")

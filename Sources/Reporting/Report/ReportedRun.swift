@@ -35,6 +35,8 @@ public struct ReportedRun: Sendable {
     let evaluations: [Evaluation]
     /// What `dynamics.json` says; nil where there is none.
     let dynamics: ReportedDynamics?
+    /// What `sparsity.json` and `sparsity-NAME.json` say, one for each data set.
+    let sparsities: [ReportedSparsity]
 
     var isFinished: Bool { manifest.wallSeconds != nil }
 
@@ -74,6 +76,8 @@ public struct ReportedRun: Sendable {
         let names = try files.contentsOfDirectory(atPath: folder).sorted()
         evaluations = try names.filter { $0.hasPrefix("evaluation") && $0.hasSuffix(".json") }
             .map { try Self.evaluation(folder + "/" + $0) }
+        sparsities = try names.filter { $0.hasPrefix("sparsity") && $0.hasSuffix(".json") }
+            .map { try ReportedSparsity.load(folder + "/" + $0) }
     }
 
     private static func steps(_ file: String) throws(ReportingError) -> [Step] {
@@ -116,12 +120,15 @@ extension ReportedRun {
         if let mask {
             // The mask's own word, so that a mask that was given and one that was made by the run are alike.
             for name in ["top", "scope", "profile-method", "profile-steps"] { settings[name] = nil }
-            for (key, value) in mask.provenance where !["detail.seed", "neurons"].contains(key) {
+            for (key, value) in mask.provenance where !Self.noChoices.contains(key) {
                 settings[Self.provenanceNames[key] ?? key.replacing("detail.", with: "profile's ")] = value
             }
         }
         return settings
     }
+
+    /// What a mask says that goes with the seed, or is the same for all masks of a model.
+    private static let noChoices: Set<String> = ["detail.seed", "detail.tokens", "neurons"]
 
     private static let provenanceNames = [
         "method": "profile-method", "share": "top", "scope": "scope", "detail.steps": "profile-steps",

@@ -63,6 +63,7 @@ struct Compare: SessionCommand {
                     "file": .string(path), "selectedNeurons": .int(mask.count), "maskHash": .string(mask.hash),
                     "projections": .object(
                         Projection.allCases.map { .init($0.shortName, .int(mask.count(of: $0))) }),
+                    "layers": .array(mask.countsByLayer.map { .int($0) }),
                 ]
             }
             session.console.result(["masks": .array(sizes), "pairs": .array(pairs)])

@@ -12,8 +12,11 @@ struct Dynamics: SessionCommand {
             that moved by at least the 95th percentile of all moves is strongly affected (trained, rose), suppressed \
             (trained, fell) or indirectly affected (not trained).
 
-              neft dynamics --before old.safetensors --after new.safetensors \\
-                --trained RUN/neurons.safetensors --json > RUN/dynamics.json
+              neft profile -m MODEL -d test.jsonl --profile-method activation -o old
+              neft profile -m MODEL -d test.jsonl --profile-method activation \\
+                --adapter RUN/final -o new
+              neft dynamics --before old --after new --trained RUN/neurons.safetensors \\
+                --json > RUN/dynamics.json
 
             neft report shows what that file holds.
             """)
@@ -26,6 +29,11 @@ struct Dynamics: SessionCommand {
 
     @Option(help: ArgumentHelp("The neurons that were trained (default: all).", valueName: "file"))
     var trained: String?
+
+    @Option(
+        help: ArgumentHelp("Name the neurons that moved most, so many (default: none).", valueName: "n"),
+        transform: OptionValue.nonNegative)
+    var list = 0
 
     @OptionGroup(title: "General") var common: CommonOptions
 
@@ -69,6 +77,10 @@ struct Dynamics: SessionCommand {
             }
         }
         let layers = Set(profile.modules.map(\.layer)).sorted()
+        let neurons = profile.modules.flatMap { module in
+            module.scores.indices.map { NeuronID(layer: module.layer, projection: module.projection, row: $0) }
+        }
+        let moved = shift.mostMoved(list)
         func counts(_ effects: [RankShift.Effect: Int]?) -> JSONValue {
             .object(RankShift.Effect.allCases.map { .init($0.rawValue, .int(effects?[$0] ?? 0)) })
         }
@@ -80,6 +92,16 @@ struct Dynamics: SessionCommand {
                 "layers": .array(layers.map { counts(byLayer[$0]) }),
                 "projections": .object(Projection.allCases.map { .init($0.shortName, counts(byProjection[$0])) }),
                 "histogram": histogram(shift),
+                "moved": .array(
+                    moved.map { index in
+                        let neuron = neurons[index]
+                        return [
+                            "layer": .int(neuron.layer), "projection": .string(neuron.projection.shortName),
+                            "row": .int(neuron.row), "before": .int(shift.before[index]),
+                            "after": .int(shift.after[index]), "trained": .bool(shift.isTrained[index]),
+                            "effect": shift.effect(index).map { .string($0.rawValue) } ?? nil,
+                        ]
+                    }),
             ])
         } else {
             func line(_ effects: [RankShift.Effect: Int]?) -> String {
@@ -95,6 +117,11 @@ struct Dynamics: SessionCommand {
             for layer in layers { session.console.result("layer \(layer): \(line(byLayer[layer]))") }
             for projection in Projection.allCases {
                 session.console.result("\(projection.shortName): \(line(byProjection[projection]))")
+            }
+            for index in moved {
+                session.console.result(
+                    "\(neurons[index]): rank \(shift.before[index]) → \(shift.after[index])"
+                        + (shift.isTrained[index] ? ", trained" : ""))
             }
         }
     }

@@ -44,13 +44,7 @@ struct Evaluate: SessionCommand {
         let rows = work.dataset.rows.map { EvaluationRow($0, file: work.dataset.file) }
         let result = try session.together { () throws(EvaluationError) in
             try evaluator.evaluate(rows, metrics: evaluation.metrics, decode: { work.loaded.tokenizer.decode($0) }) {
-                let label =
-                    switch $0.phase {
-                    case .loss: "measuring loss, row"
-                    case .classes: "weighing labels, row"
-                    case .generation: "generating, row"
-                    }
-                session.console.progress(label, done: $0.done, total: $0.total)
+                session.console.progress($0.phase.label, done: $0.done, total: $0.total)
             }
         }
         if common.json {
@@ -117,7 +111,7 @@ struct EvaluationOptions: ParsableArguments {
         transform: OptionValue.nonNegative)
     var samples = 0
 
-    private static func parse(_ list: String) throws(OptionValueError) -> [Metric] {
+    static func parse(_ list: String) throws(OptionValueError) -> [Metric] {
         do throws(EvaluationError) {
             return try Metric.parse(list)
         } catch {
@@ -126,8 +120,20 @@ struct EvaluationOptions: ParsableArguments {
     }
 }
 
+extension EvaluationProgress.Phase {
+    /// What is being done to the rows, for a progress bar.
+    var label: String {
+        switch self {
+        case .loss: "measuring loss, row"
+        case .classes: "weighing labels, row"
+        case .generation: "generating, row"
+        case .activations: "watching neurons, row"
+        }
+    }
+}
+
 extension EvaluationRow {
-    fileprivate init(_ row: EncodedRow, file: String) {
+    init(_ row: EncodedRow, file: String) {
         self.init(
             origin: "\(file):\(row.line)", prompt: row.prompt,
             promptTokens: Array(row.tokens.prefix(row.promptTokenCount)),

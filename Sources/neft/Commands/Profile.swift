@@ -14,12 +14,14 @@ struct Profile: SessionCommand {
             random: scores from --seed, as a control.
 
               neft profile -m MODEL -d train.jsonl -o profile.safetensors
+              neft profile -m MODEL -d train.jsonl --adapter RUN/final -o after.safetensors
               mpirun -n 8 neft profile -m MODEL -d train.jsonl -o profile.safetensors
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Model") var memory: RecomputeOptions
     @OptionGroup(title: "Model") var template: TemplateOptions
+    @OptionGroup(title: "Model") var adapter: AdapterOptions
     @OptionGroup(title: "Data") var data: DataOptions
     @OptionGroup(title: "Batches") var batches: BatchOptions
     @OptionGroup(title: "Profiling") var method: ProfileOptions
@@ -41,7 +43,8 @@ struct Profile: SessionCommand {
 
     func run(in session: Session) throws {
         try session.onRoot { try output.checkIsFree(isFolder: false) }
-        let work = try Workload(model: model, template: template, data: data, split: "train", in: session)
+        let work = try Workload(
+            model: model, template: template, adapter: adapter.adapter, data: data, split: "train", in: session)
         work.loaded.model.recomputes = memory.recompute
         if method.profileMethod == .probeless { try session.agree { _ = try work.dataset.classes() } }
         let baseHash = try work.agreedBaseHash(cache: model.cache, in: session)
@@ -54,7 +57,11 @@ struct Profile: SessionCommand {
                 model: work.loaded.model, baseHash: baseHash, communicator: session.communicator,
                 team: work.loaded.team)
         }
-        let profile = try session.profile(run, rows).made(on: work)
+        var profile = try session.profile(run, rows).made(on: work)
+        if let adapter = adapter.adapter {
+            profile.details["adapter"] = adapter
+            profile.details["weightsHash"] = work.loaded.weightsHash
+        }
         try session.onRoot { try profile.save(to: output.output) }
         if common.json {
             session.console.result([

@@ -48,6 +48,7 @@ struct Select: SessionCommand {
                 Projection.allCases.map { projection in
                     JSONValue.Member(projection.shortName, .int(mask.count(of: projection)))
                 }),
+            "layers": .array(mask.countsByLayer.map { .int($0) }),
         ]
     }
 }

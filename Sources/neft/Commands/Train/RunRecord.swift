@@ -39,11 +39,11 @@ final class RunRecord {
     /// Notes the scores by which neurons are selected.
     func save(_ profile: NeuronProfile) throws { try profile.save(to: folder.profilePath) }
 
-    /// Notes which neurons are trained.
-    func save(_ mask: NeuronMask?) throws {
-        guard let mask else { return }
-        try mask.save(to: folder.neuronsPath)
-        manifest.maskHash = mask.hash
+    /// Notes which neurons are trained (nil: all), and how many values that are.
+    func save(_ mask: NeuronMask?, parameters: Int) throws {
+        try mask?.save(to: folder.neuronsPath)
+        manifest.maskHash = mask?.hash
+        manifest.trainedParameters = parameters
         try manifest.write(to: folder.manifestPath)
     }
 

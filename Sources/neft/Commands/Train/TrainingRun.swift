@@ -79,7 +79,7 @@ struct TrainingRun {
                 configuration: command.trainingConfiguration,
                 communicator: session.communicator, team: work.loaded.team)
         }
-        try session.onRoot { try record?.save(mask) }
+        try session.onRoot { try record?.save(mask, parameters: trainable.count) }
         announce(mask, trainable, steps: trainer.totalSteps)
         try resume(trainer)
 
