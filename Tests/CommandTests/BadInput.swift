@@ -10,6 +10,8 @@ enum BadInput: String, CaseIterable, Sendable {
     case missingData, emptyData, malformedLine, rowWithoutTarget, completionTooLong, unknownKeys, tooLongForContext
     case outputExists, outputIsFile, maskOfAnotherModel, damagedMask, adapterOfAnotherModel, missingAdapter
     case topZero, topTooMuch, topTooLittle, unknownOption, wrongValue, neuronsAndTop, topWithoutSelection
+    case rankWithoutLowRank, matchWithoutLowRank, topWithLowRank, neuronsWithLowRank, rankZero, rankTooLarge
+    case rankAndMatch, dropoutOfAll, alphaZero, lowRankOfAnotherModel, lowRankUnknown
     case reportOfDifferentTasks, reportOfNoRun, reportOverAFile, accuracyOfOneClass, compareOneMask
     case dynamicsOfTwoMethods, dynamicsOfTwoModels, compareMasksOfTwoModels, sparsityOfNothing, damagedSparsity
     case labelsMissing, oneClass, profileOfAnotherModel, nothingInAScope, unknownProjection, unknownLayer
@@ -157,6 +159,36 @@ enum BadInput: String, CaseIterable, Sendable {
         case .neuronsAndTop:
             return (train + ["--neurons", "mask.safetensors", "--top", "3%"], ["--top", "--neurons"])
         case .topWithoutSelection: return (train + ["--method", "full", "--top", "3%"], ["--top", "full"])
+        case .rankWithoutLowRank:
+            return (train + ["--lora-rank", "8"], ["--lora-rank", "--method neft", "--method lora"])
+        case .matchWithoutLowRank:
+            return (train + ["--method", "full", "--match", "6%"], ["--match", "--method full", "--method lora"])
+        case .topWithLowRank: return (train + ["--method", "lora", "--top", "3%"], ["--top", "lora"])
+        case .neuronsWithLowRank:
+            return (train + ["--method", "lora", "--neurons", "mask.safetensors"], ["--neurons", "lora"])
+        case .rankZero: return (train + ["--method", "lora", "--lora-rank", "0"], ["--lora-rank", "0"])
+        case .rankTooLarge:
+            return (
+                train + ["--method", "lora", "--lora-rank", "17"],
+                ["--lora-rank", "rank 17", "at most 16, the smallest side of a projection"]
+            )
+        case .rankAndMatch:
+            return (train + ["--method", "lora", "--lora-rank", "4", "--match", "6%"], ["--lora-rank", "--match"])
+        case .dropoutOfAll:
+            return (train + ["--method", "lora", "--lora-dropout", "1"], ["--lora-dropout", "below 1"])
+        case .alphaZero: return (train + ["--method", "lora", "--lora-alpha", "0"], ["--lora-alpha", "0"])
+        case .lowRankOfAnotherModel, .lowRankUnknown:
+            let folder = sandbox.folder.appendingPathComponent("lora")
+            try FileManager.default.copyItem(
+                at: URL(fileURLWithPath: ParityFixture.path("tiny-lora")), to: folder)
+            let evaluate = ["evaluate", "-m", "model", "-d", "train.jsonl", "--adapter", "lora"]
+            guard self == .lowRankUnknown else {
+                return (evaluate, ["adapter_model.safetensors", "lora_A.weight", "[4, 48]", "[4, 32]"])
+            }
+            let file = "lora/adapter_config.json"
+            let text = String(decoding: try sandbox.read(file), as: UTF8.self)
+            try sandbox.write(file, text.replacing("\"use_dora\": false", with: "\"use_dora\": true"))
+            return (evaluate, ["adapter_config.json: use_dora", "true", "merge"])
         case .reportOfDifferentTasks:
             try sandbox.writeRun("A", dataHash: "d1")
             try sandbox.writeRun("B", dataHash: "d2")

@@ -229,6 +229,44 @@ struct WorkflowTests {
         #expect(asAdapter < (try #require(try await loss(["-m", "model"]))))
     }
 
+    /// LoRA leaves PEFT's files, the same bytes on any number of ranks and after a pause.
+    @Test func lowRankAdapters() async throws {
+        let sandbox = try Self.makeSandbox()
+        let train =
+            Self.train.filter { $0 != "--top" && $0 != "10%" && $0 != "--profile-method" && $0 != "random" }
+            + ["--method", "lora", "--epochs", "6", "--learning-rate", "1e-2"]
+        let dropped = train + ["--lora-rank", "4", "--lora-dropout", "0.1"]
+        let document = try await json(sandbox, dropped + ["-o", "RUN"])
+        // Of each of two layers: in + out of seven projections.
+        #expect(document["selectedParameters"] as? Int == 2 * 4 * (64 + 48 + 48 + 64 + 96 + 96 + 96))
+        #expect(document["adapter"] as? String == "RUN/final")
+        for (ranks, name) in [(2, "RUN2"), (4, "RUN4")] {
+            _ = try await json(sandbox, dropped + ["-o", name], ranks: ranks)
+        }
+        for file in ["adapter_model.safetensors", "adapter_config.json"] {
+            let one = try sandbox.read("RUN/final/\(file)")
+            #expect(try sandbox.read("RUN2/final/\(file)") == one && sandbox.read("RUN4/final/\(file)") == one)
+        }
+        // From a checkpoint on to the same bytes.
+        let paused = try await sandbox.neft(dropped + ["-o", "PAUSED", "--save-every", "2", "--keep", "9"])
+        #expect(paused.exitCode == 0)
+        let resumed = dropped + ["-o", "RESUMED", "--resume", "PAUSED/checkpoint-000002"]
+        _ = try await json(sandbox, resumed, ranks: 2)
+        #expect(
+            try sandbox.read("RESUMED/final/adapter_model.safetensors")
+                == sandbox.read("RUN/final/adapter_model.safetensors"))
+        let evaluate = ["evaluate", "-m", "model", "-d", "train.jsonl", "--metrics", "perplexity"]
+        let before = try #require(try await json(sandbox, evaluate)["loss"] as? Double)
+        let after = try #require(try await json(sandbox, evaluate + ["--adapter", "RUN/final"])["loss"] as? Double)
+        #expect(after < before - 0.3, "\(before) → \(after)")
+        // A share of the neurons as the measure of the rank: 10 % of 20,480 values, at 1,024 per rank.
+        let matched = try await json(sandbox, train + ["-o", "MATCHED", "--match", "10%"])
+        #expect(matched["selectedParameters"] as? Int == 2 * 2 * 512)
+        let again = try await sandbox.neft(
+            train + ["-o", "OTHER", "--lora-rank", "2", "--resume", "PAUSED/checkpoint-000002"])
+        #expect(again.exitCode == 2 && again.stderr.contains("LoRA"), "\(again)")
+    }
+
     @Test func benchStepMeasures() async throws {
         let sandbox = try Self.makeSandbox()
         let step = ["bench", "step", "-m", "model", "--timed-steps", "2", "--threads", "1"]
