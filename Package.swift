@@ -48,7 +48,7 @@ let package = Package(
                 "CKernels", "Kernels", "Checkpoints", "Tokenization", "Datasets", "Models", "Neurons", "Collectives",
                 "Evaluation", "Reporting",
             ], swiftSettings: module),
-        .target(name: "Reporting", dependencies: ["Models", "Neurons"], swiftSettings: module),
+        .target(name: "Reporting", dependencies: ["Kernels", "Models", "Neurons"], swiftSettings: module),
         .executableTarget(
             name: "neft",
             dependencies: [

@@ -11,6 +11,8 @@ public final class WorkerTeam: @unchecked Sendable {
     private let team: OpaquePointer
     /// When set, every GEMM is noted here, so that a benchmark can replay exactly the GEMMs of a step.
     public var gemmLog: GEMMLog?
+    /// Where the phases of steps are noted.
+    public let timeline = Timeline()
     /// Whether products are computed by our own kernel, or all by OpenBLAS: by what the CPU has, unless set.
     let hasPanelKernel: Bool
     private let gemmScratch: TensorStorage

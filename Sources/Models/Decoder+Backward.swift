@@ -28,7 +28,9 @@ extension Decoder {
         prepare(batch, keptLayers: layerCount - pass.lowestLayer, targets: batch.targetCount, gathered: pass.mostRows)
         forward(batch, keepFrom: pass.lowestLayer, beforeLayer: beforeLayer)
         beforeLayer(layerCount)
+        let start = team.timeline.mark
         pass.head(batch, lossScale: lossScale)
+        team.timeline.note("head and loss", since: start)
         onLayerGradient(layerCount)
         for layer in stride(from: layerCount - 1, through: pass.lowestLayer, by: -1) {
             pass.block(layer, batch)
@@ -142,6 +144,7 @@ private struct BackwardPass {
         let isLowest = l == lowestLayer
 
         // Feed-forward network.
+        let start = team.timeline.mark
         if trains(l, .down) {
             swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
             weightGradient(l, .down, dOut: w.dResidual, x: w.activated, T: T)
@@ -176,9 +179,12 @@ private struct BackwardPass {
                     weight: layer.feedForwardNorm, T: T, C: C)
             }
         }
+        team.timeline.note("feed-forward backward", layer: l, since: start)
         guard attentionNeeded else { return }
 
         // Attention.
+        let middle = team.timeline.mark
+        defer { team.timeline.note("attention backward", layer: l, since: middle) }
         weightGradient(l, .output, dOut: w.dResidual, x: s.attention, T: T)
         let firstNorm = entryOf[model.normIndex(layer: l, second: false)]
         let trainsQKV = trains(l, .query) || trains(l, .key) || trains(l, .value)

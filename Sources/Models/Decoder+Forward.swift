@@ -29,6 +29,8 @@ extension Decoder {
     ) {
         let (c, w, layer) = (configuration, workspace, layers[l])
         let (C, F) = (c.hiddenSize, c.intermediateSize)
+        let isRepeated = next == nil
+        let start = team.timeline.mark
         rmsNormForward(
             team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C,
             eps: c.rmsNormEps)
@@ -49,6 +51,8 @@ extension Decoder {
             project(l, .output, mixed, into: w.dNormed)
             observe(l, .output, w.dNormed)
         }
+        if !isRepeated { team.timeline.note("attention", layer: l, since: start) }
+        let middle = team.timeline.mark
 
         rmsNormForward(
             team, out: w.normed, inverseRMS: s.inverseRMS2, x: s.middle, weight: layer.feedForwardNorm, T: T, C: C,
@@ -58,7 +62,10 @@ extension Decoder {
         project(l, .up, fed, into: s.up)
         observe?(l, .gate, s.gate)
         observe?(l, .up, s.up)
-        guard let next else { return }
+        guard let next else {
+            team.timeline.note("recompute", layer: l, since: start)
+            return
+        }
         swiGLUForward(team, out: w.activated, gate: s.gate, up: s.up, T: T, F: F)
         copyRows(team, out: next, source: s.middle, T: T, C: C)
         let activated = operand(w.activated, m: T, k: F)
@@ -67,6 +74,7 @@ extension Decoder {
             project(l, .down, activated, into: w.dNormed)
             observe(l, .down, w.dNormed)
         }
+        team.timeline.note("feed-forward", layer: l, since: middle)
     }
 
     /// The tokens' embeddings, `out [T, C]`.

@@ -27,6 +27,7 @@ final class BatchGradient {
     private let model: any LanguageModel
     private let trainable: TrainableRows
     private let communicator: any Communicator
+    private let timeline: Timeline
     private let storage: TensorStorage
     private let accumulator: LeafAccumulator
     private var leafLosses: [Double] = []
@@ -40,10 +41,12 @@ final class BatchGradient {
     /// - Parameters:
     ///   - maxMicroBatches: the most that `compute` will be given, over all ranks.
     ///   - bucketValues: see `SliceLayout`.
+    ///   - timeline: gets what is waited for.
     init(
         model: any LanguageModel, trainable: TrainableRows, communicator: any Communicator, options: ExchangeOptions,
-        maxMicroBatches: Int, bucketValues: Int? = nil
+        maxMicroBatches: Int, bucketValues: Int? = nil, timeline: Timeline = Timeline()
     ) {
+        self.timeline = timeline
         self.model = model
         self.trainable = trainable
         self.communicator = communicator
@@ -69,8 +72,10 @@ final class BatchGradient {
         accumulate(leaves, of: step, lossScale: lossScale)
         let computed = ContinuousClock.now
         if let failure { throw failure }
+        let waiting = timeline.mark
         if communicator.size > 1 { try exchange.finishReduce() }
         let (lossSum, stop) = try sumOfLosses(header)
+        if communicator.size > 1 { timeline.note("wait for gradients", since: waiting) }
         let loss = lossSum / Double(step.targetTokens)
         return Outcome(
             loss: loss, computeSeconds: (computed - start - waited).inSeconds,
@@ -81,7 +86,7 @@ final class BatchGradient {
     /// its way any more (the gradient's buffer is where the new weights are sent from); then gradients can be.
     private func prepare(_ layer: Int, of step: TrainingStep) {
         guard communicator.size > 1 else { return }
-        let start = ContinuousClock.now
+        let (start, waiting) = (ContinuousClock.now, timeline.mark)
         while arrived < readiness.forwardOrder.count, readiness.layers[readiness.forwardOrder[arrived]] <= layer {
             exchange.waitForShared(bucket: readiness.forwardOrder[arrived])
             arrived += 1
@@ -95,6 +100,7 @@ final class BatchGradient {
             }
         }
         waited += ContinuousClock.now - start
+        timeline.note("wait for weights", layer: layer < 0 || layer == model.layerCount ? nil : layer, since: waiting)
     }
 
     /// Sums the gradients of this rank's micro-batches and releases them to the exchange, bucket by bucket.

@@ -32,6 +32,7 @@ public final class Trainer {
     let optimizer: RowOptimizer
     private let data: any TrainingData
     private let schedule: LearningRateSchedule
+    private let timeline: Timeline
     private let rows: UInt64
 
     /// - Parameters:
@@ -49,6 +50,7 @@ public final class Trainer {
         self.configuration = configuration
         self.model = model
         self.trainable = trainable
+        timeline = team.timeline
         self.data = data
         rows = trainable.identity
         self.communicator = communicator
@@ -58,7 +60,7 @@ public final class Trainer {
             totalSteps: totalSteps)
         batch = BatchGradient(
             model: model, trainable: trainable, communicator: communicator, options: configuration.exchange,
-            maxMicroBatches: data.maxMicroBatches, bucketValues: bucketValues)
+            maxMicroBatches: data.maxMicroBatches, bucketValues: bucketValues, timeline: team.timeline)
         access = PackedRowAccess(trainable, parameters: model.parameters)
         optimizer = RowOptimizer(
             access: access, owned: batch.exchange.owned, weightDecay: configuration.weightDecay, team: team)
@@ -152,6 +154,7 @@ public final class Trainer {
         let outcome = try batch.compute(plan, header: StepHeader(step: step, rows: rows, signal: signal))
         stopRequest = outcome.stop
         let reduced = ContinuousClock.now
+        let updating = timeline.mark
         let norm = batch.exchange.norm(batch.gradient)
         let normed = ContinuousClock.now
         let rate = schedule.rate(step: step)
@@ -172,6 +175,7 @@ public final class Trainer {
                 exchangeSeconds += (ContinuousClock.now - updated).inSeconds
             }
         }
+        timeline.note("update", since: updating)
         let progress = TrainingProgress(
             step: step + 1, totalSteps: totalSteps, epoch: step / data.stepsPerEpoch + 1, loss: outcome.loss,
             learningRate: rate, gradientNorm: norm, isSkipped: isSkipped, tokens: plan.tokens,

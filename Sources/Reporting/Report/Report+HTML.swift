@@ -6,7 +6,9 @@ extension Report {
     public var html: String {
         let title = "neft report: \(Format.count(runs.count, "run"))"
         let sections = [
-            overview, lossCurves, neuronMaps, scoreDistributions, overlaps, rankShifts, sparsities, stepCosts, runTable,
+            overview, lossCurves, neuronMaps, scoreDistributions, overlaps, rankShifts, sparsities, stepCosts,
+            timelines,
+            runTable,
         ].joined(separator: "\n")
         return """
             <!DOCTYPE html>

@@ -38,6 +38,9 @@ public struct ReportedRun: Sendable {
     /// What `sparsity.json` and `sparsity-NAME.json` say, one for each data set.
     let sparsities: [ReportedSparsity]
 
+    /// What `trace.json` says; nil where there is none.
+    let trace: [TraceFile.Event]?
+
     var isFinished: Bool { manifest.wallSeconds != nil }
 
     /// Figures of an evaluation, the better the higher but for the last two.
@@ -72,6 +75,7 @@ public struct ReportedRun: Sendable {
         }
         mask = try optional("/neurons.safetensors", NeuronMask.load)
         profile = try optional("/profile.safetensors", NeuronProfile.load)
+        trace = try optional("/trace.json", TraceFile.read)
         dynamics = try optional("/dynamics.json") { try ReportedDynamics.load($0) }
         let names = try files.contentsOfDirectory(atPath: folder).sorted()
         evaluations = try names.filter { $0.hasPrefix("evaluation") && $0.hasSuffix(".json") }

@@ -37,6 +37,7 @@ struct Train: SessionCommand {
     @OptionGroup(title: "Checkpoints") var checkpoints: CheckpointOptions
     @OptionGroup(title: "Exchange") var exchange: ExchangeSettings
     @OptionGroup(title: "Output") var output: OutputOptions
+    @OptionGroup(title: "Output") var trace: TraceOptions
     @OptionGroup(title: "General") var common: CommonOptions
 
     func validate() throws {
@@ -86,6 +87,14 @@ struct Train: SessionCommand {
         }
         return ResolvedConfiguration(CommandOptions(of: self), defaults: defaults)
     }
+}
+
+struct TraceOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Write what the ranks do in steps 2 to 4 as a time line for Perfetto; RUN/trace.json is in reports too.",
+            valueName: "file"))
+    var trace: String?
 }
 
 struct NeuronFileOptions: ParsableArguments {

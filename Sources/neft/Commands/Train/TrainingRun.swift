@@ -90,10 +90,13 @@ struct TrainingRun {
             try trainer.run(control: control) { progress in
                 hasStarted = true
                 if !hasNotedCodecs { hasNotedCodecs = note(trainer.codecs) }
+                // A few steps, after the first one, which makes room for everything.
+                work.loaded.team.timeline.isRecording = command.trace.trace != nil && (1...3).contains(progress.step)
                 try record?.append(progress)
                 show(progress)
             }
         }
+        try writeTrace()
         if let stop = trainer.stopRequest, trainer.step < trainer.totalSteps {
             try session.onRoot { try record?.pause() }
             throw AgreedFailure(failure: stopped(stop, trainer))
@@ -131,6 +134,14 @@ struct TrainingRun {
                 uniquingKeysWith: { first, _ in first }),
             dataHashes: [work.dataset.file: work.dataHash], startedAt: Date(),
             resumedAfterStep: plan.point?.record.step, options: command.resolved.dictionary)
+    }
+
+    /// Collective.
+    private func writeTrace() throws {
+        guard let path = command.trace.trace else { return }
+        let spans = TraceFile.encoded(work.loaded.team.timeline.spans, rank: session.communicator.rank)
+        let ranks = session.communicator.allGather(spans)
+        try session.onRoot { try TraceFile.write(ranks, to: path) }
     }
 
     // MARK: - Neurons
