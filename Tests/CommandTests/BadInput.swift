@@ -13,7 +13,8 @@ enum BadInput: String, CaseIterable, Sendable {
     case rankWithoutLowRank, matchWithoutLowRank, topWithLowRank, neuronsWithLowRank, rankZero, rankTooLarge
     case rankAndMatch, dropoutOfAll, alphaZero, lowRankOfAnotherModel, lowRankUnknown
     case reportOfDifferentTasks, reportOfNoRun, reportOverAFile, accuracyOfOneClass, compareOneMask
-    case dynamicsOfTwoMethods, dynamicsOfTwoModels, compareMasksOfTwoModels, sparsityOfNothing, damagedSparsity
+    case damagedTrace, dynamicsOfTwoMethods, dynamicsOfTwoModels, compareMasksOfTwoModels, sparsityOfNothing,
+        damagedSparsity
     case labelsMissing, oneClass, profileOfAnotherModel, nothingInAScope, unknownProjection, unknownLayer
     case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField
 
@@ -228,6 +229,10 @@ enum BadInput: String, CaseIterable, Sendable {
             try sandbox.writeRun("A", dataHash: "d1")
             try sandbox.write("A/sparsity.json", "{}")
             return (["report", "A", "-o", "r.html"], ["A/sparsity.json", "neft sparsity --json"])
+        case .damagedTrace:
+            try sandbox.writeRun("A", dataHash: "d1")
+            try sandbox.write("A/trace.json", "[]")
+            return (["report", "A", "-o", "r.html"], ["A/trace.json", "neft train --trace"])
         case .accuracyOfOneClass:
             try sandbox.write("one.jsonl", #"{"text": "a", "label": "b"}"#)
             return (

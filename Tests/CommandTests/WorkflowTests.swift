@@ -267,6 +267,39 @@ struct WorkflowTests {
         #expect(again.exitCode == 2 && again.stderr.contains("LoRA"), "\(again)")
     }
 
+    /// A time line of both ranks, and the picture of it.
+    @Test func traceShowsWhatRanksDo() async throws {
+        let sandbox = try Self.makeSandbox()
+        let train = Self.train + ["--max-steps", "4", "--recompute", "-o", "RUN", "--trace", "RUN/trace.json"]
+        _ = try await json(sandbox, train, ranks: 2)
+        let document = try JSONSerialization.jsonObject(with: try sandbox.read("RUN/trace.json")) as? [String: Any]
+        let events = try #require(document?["traceEvents"] as? [[String: Any]])
+        #expect(Set(events.compactMap { $0["pid"] as? Int }) == [0, 1])
+        let phases = [
+            "wait for weights", "attention", "feed-forward", "head and loss", "recompute", "feed-forward backward",
+            "attention backward", "wait for gradients", "update",
+        ]
+        for rank in [0, 1] {
+            let own = events.filter { $0["pid"] as? Int == rank }
+            #expect(Set(own.compactMap { $0["name"] as? String }) == Set(phases))
+            // Three steps are recorded, one after the other, nothing twice.
+            #expect(own.count { $0["name"] as? String == "update" } == 3)
+            let spans = own.compactMap { event -> (Double, Double)? in
+                guard let start = event["ts"] as? Double, let length = event["dur"] as? Double else { return nil }
+                return (start, start + length)
+            }.sorted { $0.0 < $1.0 }
+            #expect(spans.count == own.count && zip(spans, spans.dropFirst()).allSatisfy { $0.1 <= $1.0 + 0.01 })
+            let layers = own.filter { $0["name"] as? String == "attention" }.compactMap {
+                ($0["args"] as? [String: Any])?["layer"] as? Int
+            }
+            #expect(Set(layers) == [0, 1])
+        }
+        let report = try await sandbox.neft(["report", "RUN", "-o", "r.html"])
+        #expect(report.exitCode == 0)
+        let page = String(decoding: try sandbox.read("r.html"), as: UTF8.self)
+        #expect(page.contains("Time line of a step") && page.contains("attention backward, layer 1"))
+    }
+
     @Test func benchStepMeasures() async throws {
         let sandbox = try Self.makeSandbox()
         let step = ["bench", "step", "-m", "model", "--timed-steps", "2", "--threads", "1"]
