@@ -11,41 +11,38 @@ public final class FloatTensor: @unchecked Sendable {
     public let name: String
     /// Row-major, Hugging Face order: `[out, in]` for a projection.
     public let shape: [Int]
-    /// First of `count` floats; valid as long as this object lives. Of a tensor that has only bfloat16 values, a row's
+    /// First of `count` floats; valid as long as this object lives. Where products are computed in bfloat16, a row's
     /// floats are there once `materialise` was called for it, and zero before.
     public let pointer: UnsafeMutablePointer<Float>
     /// Keeps the memory alive: a file mapping or a `TensorStorage`.
     private let owner: AnyObject
     /// The bfloat16 values that products read.
     public let half: HalfTensor?
+    /// Where `half` is a rounded copy: what it was rounded from.
+    private let exact: FloatTensor?
     /// Rows whose floats are in place; nil where all of them are.
     private var materialised: [Bool]?
 
-    /// - Parameter half: of the same shape.
-    public init(
-        name: String, shape: [Int], pointer: UnsafeMutablePointer<Float>, owner: AnyObject, half: HalfTensor? = nil
-    ) {
+    public init(name: String, shape: [Int], pointer: UnsafeMutablePointer<Float>, owner: AnyObject) {
         self.name = name
         self.shape = shape
         self.pointer = pointer
         self.owner = owner
-        self.half = half
+        half = nil
+        exact = nil
     }
 
-    /// A tensor whose values are bfloat16. Its floats take addresses, but memory only as rows are materialised.
-    public init(name: String, shape: [Int], half: HalfTensor) {
+    /// A tensor for products in bfloat16. Its floats take addresses, but memory only as rows are materialised.
+    /// - Parameter exact: of the same shape, where `half` was rounded from it; its floats are what rows begin with.
+    public init(name: String, shape: [Int], half: HalfTensor, exact: FloatTensor? = nil) {
         let storage = TensorStorage(count: shape.reduce(1, *), isSparse: true)
         self.name = name
         self.shape = shape
         self.half = half
+        self.exact = exact
         pointer = storage.pointer
         owner = storage
         materialised = Array(repeating: false, count: shape.count > 1 ? shape[0] : 1)
-    }
-
-    /// The same floats with a rounded copy.
-    public func with(half: HalfTensor) -> FloatTensor {
-        FloatTensor(name: name, shape: shape, pointer: pointer, owner: self, half: half)
     }
 
     /// Number of floats.
@@ -70,12 +67,31 @@ public final class FloatTensor: @unchecked Sendable {
     /// Puts rows' floats in place, once: what is there already, perhaps changed by now, stays.
     /// - Parameter rows: nil for all.
     public func materialise(_ rows: [Int32]?) {
-        guard materialised != nil, let half else { return }
+        guard materialised != nil else { return }
         for row in rows ?? (0..<Int32(self.rows)).map({ $0 }) where materialised?[Int(row)] == false {
-            neft_bf16_to_floats(half.pointer + Int(row) * columns, pointer + Int(row) * columns, columns)
+            read(row: Int(row), into: pointer + Int(row) * columns)
             materialised?[Int(row)] = true
         }
         if rows == nil { materialised = nil }
+        exact?.release()
+    }
+
+    /// The values that a row had before it was materialised.
+    private func read(row: Int, into values: UnsafeMutablePointer<Float>) {
+        if let exact {
+            values.update(from: exact.pointer + row * columns, count: columns)
+        } else if let half {
+            neft_bf16_to_floats(half.pointer + row * columns, values, columns)
+        }
+    }
+
+    /// Gives back the memory of a file's pages until they are read again.
+    private func release() {
+        guard owner is MappedFile else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let start = UnsafeMutableRawPointer(pointer).alignedUp(toMultipleOf: page)
+        let end = UnsafeMutableRawPointer(pointer + count).alignedDown(toMultipleOf: page)
+        if start < end { madvise(start, end - start, MADV_DONTNEED) }
     }
 
     /// Rounds floats that have changed into the copy that products read.
@@ -88,13 +104,13 @@ public final class FloatTensor: @unchecked Sendable {
     public func forEachPart<Failure: Error>(
         _ body: (UnsafeBufferPointer<Float>) throws(Failure) -> Void
     ) throws(Failure) {
-        guard let materialised, let half else {
+        guard let materialised else {
             try body(UnsafeBufferPointer(start: pointer, count: count))
             return
         }
         let scratch = TensorStorage(count: columns)
         for (row, isThere) in materialised.enumerated() {
-            if !isThere { neft_bf16_to_floats(half.pointer + row * columns, scratch.pointer, columns) }
+            if !isThere { read(row: row, into: scratch.pointer) }
             let start = isThere ? pointer + row * columns : scratch.pointer
             try body(UnsafeBufferPointer(start: start, count: columns))
         }

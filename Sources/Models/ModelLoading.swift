@@ -45,7 +45,8 @@ extension Decoder {
         return try decoder { (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
             let single = try floats(name, shape)
             guard shape.count > 1 else { return single }
-            return single.with(half: try halves?.half(name, shape: shape) ?? HalfTensor(rounding: single))
+            let half = try halves?.half(name, shape: shape) ?? HalfTensor(rounding: single)
+            return FloatTensor(name: name, shape: shape, half: half, exact: single)
         }
     }
 

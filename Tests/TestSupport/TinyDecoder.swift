@@ -27,7 +27,7 @@ public func makeTinyDecoder(
         let single = FloatTensor(name: name, shape: shape, pointer: storage.pointer, owner: storage)
         guard compute == .bfloat16, shape.count > 1 else { return single }
         let half = HalfTensor(rounding: single)
-        return isHalfOnly ? FloatTensor(name: name, shape: shape, half: half) : single.with(half: half)
+        return FloatTensor(name: name, shape: shape, half: half, exact: isHalfOnly ? nil : single)
     }
 }
 
