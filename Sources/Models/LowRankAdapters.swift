@@ -182,7 +182,7 @@ extension Decoder {
 
     /// New factors as PEFT makes them: `A` uniform in ±1/√in, `B` zero. The same for a seed, for ever.
     public func attach(_ configuration: LowRankConfiguration, seed: UInt64) {
-        var random = SplitMix64(state: seed ^ 0x4C6F_5241)
+        var random = SplitMix64(seed: seed ^ 0x4C6F_5241)
         attach(configuration) { layer, projection in
             let shape = self.configuration.shape(of: projection)
             let name = Self.lowRankName(layer: layer, projection)
@@ -208,20 +208,4 @@ extension Decoder {
         TrainableRows(
             selection: parameters.indices.filter { parameters[$0].isLowRank }.map { ($0, nil) }, parameters: parameters)
     }
-}
-
-/// SplitMix64 (Steele, Lea & Flood 2014).
-struct SplitMix64 {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    /// Uniform in `0 ..< 1`, in steps of 2⁻⁵³.
-    mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }

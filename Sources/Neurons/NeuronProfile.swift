@@ -42,15 +42,8 @@ public struct NeuronProfile: Sendable, Equatable {
 
     /// Uniformly random scores from a seed: the control.
     public static func random(model: any LanguageModel, seed: UInt64, baseHash: String) -> NeuronProfile {
-        var state = seed
-        let scores = (0..<model.neuronCount).map { _ -> Double in
-            // SplitMix64 (Steele, Lea & Flood 2014): the same scores for a seed, for ever.
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return Double((z ^ (z >> 31)) >> 11) / Double(1 << 53 as UInt64)
-        }
+        var random = SplitMix64(seed: seed)
+        let scores = (0..<model.neuronCount).map { _ in random.nextUnit() }
         return NeuronProfile(
             model: model, scores: scores, method: "random", baseHash: baseHash, details: ["seed": "\(seed)"])
     }
