@@ -247,10 +247,10 @@ public struct CostModel: Sendable {
 }
 
 extension CostModel {
-    /// What `neft bench exchange` found for translations on SmolLM2-135M, on one core of a Zen 4 (docs/communication.md).
+    /// What `neft bench exchange` found for translations on SmolLM2-135M, on one core (docs/communication.md).
     public static let measuredCodecs: [ExchangeOptions.Wire: Codec] = [
         .raw: Codec(gradientBits: 32, weightBits: 32, encodeSeconds: 0, decodeSeconds: 0),
-        .exact: Codec(gradientBits: 26.9, weightBits: 18.9, encodeSeconds: 1.8e-9, decodeSeconds: 0.6e-9),
-        .bf16: Codec(gradientBits: 10.9, weightBits: 2.9, encodeSeconds: 1.6e-9, decodeSeconds: 0.5e-9),
+        .exact: Codec(gradientBits: 26.8, weightBits: 18.7, encodeSeconds: 1.7e-9, decodeSeconds: 0.5e-9),
+        .bf16: Codec(gradientBits: 10.8, weightBits: 2.9, encodeSeconds: 1.6e-9, decodeSeconds: 0.45e-9),
     ]
 }
