@@ -79,10 +79,10 @@ a_stopped_run_is_queued_again_and_goes_on() {
 }
 
 a_time_limit_stops_and_saves() {
-    # Slurm may send it up to a minute early: the first part is short, and there is a checkpoint all the same.
+    # Slurm looks every half minute and sends the signal when 20 s more than that are left: not before the ranks are up.
     local job
     job=$(OUTPUT=$work/limit MPIRUN_OPTIONS="--bind-to none" NEFT_OPTIONS="${endless[*]} --quiet" \
-        submit requeue --time=1 --signal=B:USR1@50)
+        submit requeue --time=1 --signal=B:USR1@20)
     await 60 grep -qs "saved; queued again" "$work/neft-$job.log"
     ls "$work/limit" | grep -q '^checkpoint-[0-9]*$'
     slurm "scancel $job"
