@@ -27,13 +27,3 @@ enum ProcessStatus {
         return nil
     }
 }
-
-extension Session {
-    /// The memory that all ranks together hold now, in MiB, what they share counted once. Collective.
-    func heldMiB() -> Double {
-        communicator.barrier()
-        return communicator.allGather(Array("\(ProcessStatus.proportionalMiB)".utf8)).reduce(0) {
-            $0 + (Double(String(decoding: $1, as: UTF8.self)) ?? 0)
-        }
-    }
-}

@@ -63,7 +63,8 @@ struct BenchKernels: SessionCommand {
 
 struct KernelTimingOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("Tokens of a row (default: 256).", valueName: "tokens"), transform: OptionValue.positive)
+        help: ArgumentHelp("Tokens of a random row (default: 256).", valueName: "tokens"),
+        transform: OptionValue.positive)
     var length = 256
 
     @Option(

@@ -14,10 +14,10 @@ struct BenchStep: SessionCommand {
             Rows of random tokens, all in the loss; or with --data real rows, their completions in the loss. The \
             neurons are random (seed 1), the same share of every layer. After each step its matrix products are run \
             again alone: the time no step can go below on this machine. On several ranks each computes its part of the \
-            global batch, and a step ends when all have the new weights.
+            micro-batches, and a step ends when all have the new weights.
 
               neft bench step -m MODEL --top 6% --batch 4 --length 256
-              mpirun -n 2 neft bench step -m MODEL --top 6% --batch 4 --global-batch 8
+              mpirun -n 2 neft bench step -m MODEL --top 6% --batch 4 --micro-batches 2
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -37,21 +37,18 @@ struct BenchStep: SessionCommand {
         if rows.data != nil, rows.length != nil {
             throw ValidationError("--length has no meaning with --data, whose rows have their own")
         }
-        if let global = rows.globalBatch, rows.data == nil, global % (batch.batch ?? 4) != 0 {
-            throw ValidationError("--global-batch \(global): expected a multiple of --batch \(batch.batch ?? 4)")
-        }
         guard rows.length ?? 2 >= 2 else { throw ValidationError("--length \(rows.length ?? 0): a row needs 2 tokens") }
     }
 
     func run(in session: Session) throws {
         let threads = session.threads(requested: model.threads)
         let compute = session.compute(requested: model.compute)
-        let globalBatch = rows.globalBatch ?? (batch.batch ?? 4) * session.communicator.size
+        let microBatches = rows.microBatches ?? session.communicator.size
         let (loaded, trained, batches) = try session.agree { () -> (LoadedModel, TrainableRows, any TrainingData) in
             let loaded = try LoadedModel(
                 model, templateName: rows.data == nil ? "none" : nil, threads: threads, compute: compute)
             loaded.model.recomputes = memory.recompute
-            return (loaded, try trainable(in: loaded.model), try data(for: loaded, globalBatch: globalBatch))
+            return (loaded, try trainable(in: loaded.model), try data(for: loaded, microBatches: microBatches))
         }
         let benchmark = StepBenchmark(
             model: loaded.model, trainable: trained, communicator: session.communicator, team: loaded.team)
@@ -99,14 +96,14 @@ struct BenchStep: SessionCommand {
         }
     }
 
-    private func data(for loaded: LoadedModel, globalBatch: Int) throws -> any TrainingData {
+    private func data(for loaded: LoadedModel, microBatches: Int) throws -> any TrainingData {
         let batch = batch.batch ?? 4
         let context = loaded.model.contextLength
         if let path = rows.data {
             let dataset = try Dataset.load(
                 path, tokenizer: loaded.tokenizer,
                 options: DatasetOptions(maxLength: context, chatTemplate: loaded.template))
-            return SampledRows(dataset.rows, seed: 1, globalBatch: globalBatch, microBatch: batch)
+            return SampledRows(dataset.rows, seed: 1, globalBatch: batch * microBatches, microBatch: batch)
         }
         let length = rows.length ?? 256
         guard length <= context else {
@@ -115,7 +112,7 @@ struct BenchStep: SessionCommand {
         }
         return RepeatedBatch(
             PackedBatch.random(rows: batch, length: length, vocabulary: loaded.model.vocabularySize, seed: 1),
-            microBatches: globalBatch / batch)
+            microBatches: microBatches)
     }
 }
 
@@ -124,9 +121,9 @@ struct BenchRowOptions: ParsableArguments {
     var data: String?
 
     @Option(
-        help: ArgumentHelp("Rows of a step, of all ranks (default: --batch for each rank).", valueName: "rows"),
+        help: ArgumentHelp("Micro-batches of a step, over all ranks (default: one per rank).", valueName: "n"),
         transform: OptionValue.positive)
-    var globalBatch: Int?
+    var microBatches: Int?
 
     @Option(
         help: ArgumentHelp("Tokens of a random row (default: 256).", valueName: "tokens"),
