@@ -52,9 +52,9 @@ struct BenchStep: SessionCommand {
         }
         let benchmark = StepBenchmark(
             model: loaded.model, trainable: trained, communicator: session.communicator, team: loaded.team)
-        session.console.progress("timing, step", done: 0, total: rows.timedSteps + 2)
+        session.console.progress("timing, step", done: 0, total: rows.warmupSteps + rows.timedSteps)
         let result = try session.trainingStep {
-            try benchmark.run(data: batches, steps: rows.timedSteps) { step, total in
+            try benchmark.run(data: batches, warmup: rows.warmupSteps, steps: rows.timedSteps) { step, total in
                 session.console.progress("timing, step", done: step, total: total)
             }
         }
@@ -131,7 +131,12 @@ struct BenchRowOptions: ParsableArguments {
     var length: Int?
 
     @Option(
-        help: ArgumentHelp("Steps to time, after two that are not (default: 5).", valueName: "n"),
+        help: ArgumentHelp("Steps to time (default: 5).", valueName: "n"),
         transform: OptionValue.positive)
     var timedSteps = 5
+
+    @Option(
+        help: ArgumentHelp("Steps before those that are timed (default: 2).", valueName: "n"),
+        transform: OptionValue.nonNegative)
+    var warmupSteps = 2
 }
