@@ -12,6 +12,8 @@ public struct ReportedRun: Sendable {
         let exchangeSeconds: Double?
         let wireBytes: Double?
         let rawBytes: Double?
+        /// Of a line that is a measurement's, not a step's.
+        let isBest: Bool?
     }
 
     /// What `neft evaluate --json` wrote into the folder.
@@ -96,7 +98,7 @@ public struct ReportedRun: Sendable {
                     expected: "what neft train wrote",
                     hint: "remove the damaged line")
             }
-            steps.append(step)
+            if step.isBest == nil { steps.append(step) }
         }
         return steps
     }
@@ -141,7 +143,7 @@ extension ReportedRun {
     /// Options that say where and how a run computes, not what.
     private static let noSettings: Set<String> = [
         "seed", "output", "model", "data", "neurons", "threads", "cache", "save-every", "keep", "heartbeat-timeout",
-        "codec", "hierarchy", "exchange", "trace", "micro-batch", "max-bad-steps",
+        "codec", "hierarchy", "exchange", "trace", "micro-batch", "max-bad-steps", "eval-data", "eval-every",
     ]
 
     /// The method, and how its neurons were chosen: `neft, gradient 6%`.
