@@ -56,7 +56,7 @@ struct RowEncoder {
                 // Some templates write BOS themselves.
                 if isStart, startsWithBOS, tokens.first == tokenizer.bosToken { tokens.removeFirst() }
                 append(tokens, piece.isTarget, to: &row)
-                if piece.isTarget && template.endToken == nil { append(try endOfText(), true, to: &row) }
+                if piece.isTarget && (template.endToken ?? "").isEmpty { append(try endOfText(), true, to: &row) }
             }
         }
         // The first token follows nothing, so it cannot be predicted.

@@ -118,15 +118,12 @@ public final class Tokenizer: Sendable {
         return model.vocabulary.id(of: bytes, 0..<bytes.count)
     }
 
-    /// How the model's texts begin and end, for templates that write it.
+    /// How the model's texts begin and end, for templates that write it; empty where there is no such token.
     public var marks: TextMarks {
-        func text(_ id: Int32?) -> String? {
-            id.map { String(decoding: model.vocabulary.bytes(of: $0), as: UTF8.self) }
+        func text(_ id: Int32?) -> String {
+            id.map { String(decoding: model.vocabulary.bytes(of: $0), as: UTF8.self) } ?? ""
         }
-        var marks = TextMarks()
-        if let begin = text(bosToken) { marks.begin = begin }
-        if let end = text(eosToken) { marks.end = end }
-        return marks
+        return TextMarks(begin: text(bosToken), end: text(eosToken))
     }
 
     /// The token's text to read: its own characters, or `<E3><81>` for bytes that are no complete UTF-8, or

@@ -36,6 +36,12 @@ struct Workload {
         }
         (self.loaded, self.dataset, self.dataHash, self.data, self.fields) = (loaded, dataset, dataHash, data, fields)
         announce(dataset, in: session)
+        let template = loaded.template
+        if let end = template.endToken, !end.isEmpty, loaded.tokenizer.tokenID(end) == nil {
+            session.console.warn(
+                "the chat template \(template.name) ends turns with \"\(end)\", which is no token of this model: it is "
+                    + "learned as text, and answers do not end at it; choose another --chat-template")
+        }
     }
 
     /// The rows of another file, prepared like those of `dataset`. Collective; checks that all ranks see the same.

@@ -59,6 +59,8 @@ struct ValidationCommandTests {
         #expect(abs(try #require(evaluated["loss"] as? Double) - measured[1].loss) < 1e-6)
         // The log with its two kinds of lines is read by reports.
         #expect(try await sandbox.neft(["report", "RUN", "-o", "r.html"]).exitCode == 0)
+        let page = String(decoding: try sandbox.read("r.html"), as: UTF8.self)
+        #expect(page.contains("step 3: validation loss") && page.contains("step 6: validation loss"))
         let silent = try json(try await sandbox.neft(Self.train + ["--eval-every", "0", "-o", "SILENT"]))
         #expect(silent["validationLoss"] == nil)
     }

@@ -88,6 +88,15 @@ import Tokenization
             "\($0)".contains("rows.jsonl:1: turns user, user, assistant, which the template llama2 does not know")
         }
         #expect(try load(text, template: .zephyr(marks)).rows[0].tokens.last == 258)
+        // Nothing would say where an answer ends.
+        let endless = try Tokenizer(
+            gguf: GGUFVocabulary(
+                model: "gpt2", pre: "smollm", tokens: ["x", "y"], tokenTypes: nil, merges: [], bosToken: nil,
+                eosToken: nil, unknownToken: nil, addBOS: nil, chatTemplate: nil), file: "test")
+        #expect(endless.marks == TextMarks(begin: "", end: ""))
+        #expect {
+            try load(#"{"prompt": "x", "completion": "y"}"#, template: .zephyr(endless.marks), tokenizer: endless)
+        } throws: { "\($0)".contains("a tokenizer without an end-of-text token") }
         let alpaca = try load(#"{"instruction": "a", "input": "i", "output": "b"}"#, template: .alpaca(marks)).rows[0]
         #expect(split(alpaca)[0].hasSuffix("### Instruction:\na\n\n### Input:\ni\n\n### Response:\n"))
         #expect(split(alpaca)[1] == "b<|endoftext|>")
