@@ -23,8 +23,8 @@ test-long:  ## 20,000 strings per tokenizer; disturb a run twenty times; test as
 	Tests/long/chaos
 	Tests/long/ordinary-user
 
-bench:  ## time a training step beside PyTorch + PEFT (own environment in the cache folder)
-	Benchmarks/run
+bench:  ## measure beside PyTorch, PEFT and llama.cpp (own environment in the cache folder); fills docs/performance.md (90 minutes)
+	Benchmarks/all
 
 methods:  ## compare every profiler and baseline on a few hundred rows; may be interrupted (35 minutes)
 	Benchmarks/methods --docs docs/results-small

@@ -7,11 +7,16 @@ usage: torch_step.py MODEL_DIR --mode full|lora --threads N --batch N --length N
 With --rows, the rows of `neft preview --json --batches N` in their batches of 16, cut into micro-batches of --batch rows
 that are padded to their longest; the loss is on the marked tokens, and tokensPerSecond counts real tokens only. --sort
 sorts each batch by length first, which pads least. Without it, --batch rows of --length random tokens, all in the loss.
+Started by torchrun, the ranks train with DistributedDataParallel over gloo, --batch rows each; rank 0 prints, tokens are
+those of all ranks. --micro-batches N: gradients of N such batches are accumulated in a step. heldMiB is the memory that
+all ranks together hold after the last step, what they share counted once.
 LoRA has rank 16 on the seven projections. The first step is not counted; stepSeconds is the median of the others.
 Needs torch, transformers, peft.
 """
 import argparse
+import contextlib
 import json
+import os
 import resource
 import statistics
 import time
@@ -27,6 +32,7 @@ parser.add_argument("--batch", type=int, default=4)
 parser.add_argument("--length", type=int, default=256)
 parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
 parser.add_argument("--steps", type=int, default=6)
+parser.add_argument("--micro-batches", type=int, default=1)
 parser.add_argument("--rows")
 parser.add_argument("--sort", action="store_true")
 options = parser.parse_args()
@@ -38,6 +44,10 @@ if options.mode == "lora":
 
     model = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, task_type="CAUSAL_LM", target_modules=[
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]))
+ranks = int(os.environ.get("WORLD_SIZE", "1"))
+if ranks > 1:
+    torch.distributed.init_process_group("gloo")
+    model = torch.nn.parallel.DistributedDataParallel(model)
 trained = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=1e-5)
 model.train()
@@ -56,7 +66,8 @@ def steps():
     if not options.rows:
         ids = torch.randint(0, 49000, (options.batch, options.length))
         for _ in range(options.steps):
-            yield options.batch * options.length, [{"input_ids": ids, "labels": ids}]
+            yield options.batch * options.length * options.micro_batches, (
+                [{"input_ids": ids, "labels": ids}] * options.micro_batches)
         return
     data = json.load(open(options.rows))
     for step in data["steps"][:options.steps]:
@@ -70,17 +81,30 @@ def steps():
 seconds, rates, tokens = [], [], 0
 for count, batches in steps():
     start = time.time()
-    for batch in batches:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.dtype == "bf16"):
-            loss = model(**batch).loss / len(batches)
-        loss.backward()
+    for number, batch in enumerate(batches, 1):
+        # The gradients go to the other ranks with the last batch.
+        alone = model.no_sync() if ranks > 1 and number < len(batches) else contextlib.nullcontext()
+        with alone:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.dtype == "bf16"):
+                loss = model(**batch).loss / len(batches)
+            loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
     optimizer.zero_grad()
     seconds.append(time.time() - start)
-    rates.append(count / seconds[-1])
+    rates.append(ranks * count / seconds[-1])
+with open("/proc/self/smaps_rollup") as lines:
+    held = torch.tensor([float(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024])
+if ranks > 1:
+    torch.distributed.all_reduce(held)
+    if torch.distributed.get_rank() != 0:
+        torch.distributed.destroy_process_group()
+        raise SystemExit
 print(json.dumps({
     "mode": options.mode, "dtype": options.dtype, "threads": options.threads, "rows": bool(options.rows),
     "sorted": options.sort, "tokensPerSecond": statistics.median(rates[1:]), "stepSeconds": statistics.median(seconds[1:]),
     "trainedParameters": sum(p.numel() for p in trained),
+    "ranks": ranks, "heldMiB": held.item(),
     "peakMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+if ranks > 1:
+    torch.distributed.destroy_process_group()

@@ -7,7 +7,7 @@ public typealias BFloat16Bits = UInt16
 public struct PackedOperand {
     public let m: Int
     public let k: Int
-    /// For which kind of product.
+    /// Of the product it is packed for: `.nt` or `.nn`.
     let kind: GEMMKind
     let words: UnsafeMutablePointer<BFloat16Bits>
     /// One row of a forward pass stays as it is: reading the weights once is all that counts.
@@ -15,6 +15,11 @@ public struct PackedOperand {
 
     /// 16-bit words that `pack` writes for an operand of this shape.
     public static func wordCount(m: Int, k: Int) -> Int { neft_bf16_panels_count(m, k) }
+
+    /// 16-bit words of the largest part of such an operand in `gemmRounding`.
+    public static func partWordCount(m: Int, k: Int) -> Int { wordCount(m: m, k: min(k, partDepth + 32)) }
+    private static let partDepth = 1024
+    static func parts(_ k: Int) -> Int { max(1, (k + partDepth - 1) / partDepth) }
 }
 
 /// One single-threaded product with bfloat16 operands: rows `rows` of `C = A · op(B)` (+ C), fp32.
@@ -48,33 +53,58 @@ extension CPU {
 }
 
 extension WorkerTeam {
-    /// Rounds `x [m, k]` to bfloat16, to nearest, ties to even.
-    /// - Parameters:
-    ///   - kind: `.nt` or `.nn`, of the products it will be in.
-    ///   - words: `PackedOperand.wordCount` of memory, which the result uses.
+    /// Rounds `x [m, k]` to bfloat16, to nearest, ties to even, for `gemm`.
+    /// - Parameter words: `PackedOperand.wordCount` of memory, which the result uses.
     public func pack(
-        _ x: UnsafePointer<Float>, m: Int, k: Int, for kind: GEMMKind,
+        _ x: UnsafePointer<Float>, m: Int, k: Int, into words: UnsafeMutablePointer<BFloat16Bits>
+    ) -> PackedOperand { pack(x, stride: k, m: m, k: k, for: .nt, into: words) }
+
+    private func pack(
+        _ x: UnsafePointer<Float>, stride: Int, m: Int, k: Int, for kind: GEMMKind,
         into words: UnsafeMutablePointer<BFloat16Bits>
     ) -> PackedOperand {
-        precondition(kind != .tn, "pack: no kernel of this kind for bfloat16")
         let operand = PackedOperand(m: m, k: k, kind: kind, words: words)
         if operand.isPlainRow {
             neft_bf16_from_floats(x, words, k)
         } else {
             forEachBlock(of: m, block: 64) { rows, _ in
-                neft_bf16_pack(x, k, m, k, rows.lowerBound, rows.upperBound, words)
+                neft_bf16_pack(x, stride, m, k, rows.lowerBound, rows.upperBound, words)
             }
         }
         return operand
     }
 
-    /// `C [m, n] = A · op(B)`, or `C += …` when `accumulate`, with fp32 sums of exact products of bfloat16; dense.
+    /// `C [m, n] = A · Bᵀ`, or `C += …` when `accumulate`, with fp32 sums of exact products of bfloat16; dense.
     ///
     /// The bits do not depend on the number of threads, and a value's not on n. `C` must not overlap the operands.
-    /// - Parameter b: `[n, k]` if `a` was packed for `.nt`, `[k, n]` for `.nn`.
+    /// - Parameter b: `[n, k]`.
     public func gemm(
         _ a: PackedOperand, _ b: UnsafePointer<BFloat16Bits>, n: Int, _ c: UnsafeMutablePointer<Float>,
         accumulate: Bool = false
+    ) { multiply(a, b, n: n, c, accumulate: accumulate) }
+
+    /// `C [m, n] = X · B`, or `C += …` when `accumulate`, with both operands rounded to bfloat16; as `gemm` otherwise.
+    ///
+    /// No other product uses the same `X`, so it is rounded part by part along k, right before its use in the caches.
+    /// - Parameters:
+    ///   - x: `[m, k]`.
+    ///   - b: `[k, n]`.
+    ///   - words: `PackedOperand.partWordCount` of memory.
+    public func gemmRounding(
+        _ x: UnsafePointer<Float>, m: Int, k: Int, _ b: UnsafePointer<BFloat16Bits>, n: Int,
+        _ c: UnsafeMutablePointer<Float>, accumulate: Bool = false, words: UnsafeMutablePointer<BFloat16Bits>
+    ) {
+        let parts = PackedOperand.parts(k)
+        for part in 0..<parts {
+            let range = gemmCut(k, into: parts, at: part)
+            let operand = pack(x + range.lowerBound, stride: k, m: m, k: range.count, for: .nn, into: words)
+            multiply(operand, b + range.lowerBound * n, n: n, c, accumulate: accumulate || part > 0)
+        }
+    }
+
+    private func multiply(
+        _ a: PackedOperand, _ b: UnsafePointer<BFloat16Bits>, n: Int, _ c: UnsafeMutablePointer<Float>,
+        accumulate: Bool
     ) {
         guard a.m > 0, n > 0 else { return }
         let (isForward, ldb) = (a.kind == .nt, a.kind == .nt ? a.k : n)

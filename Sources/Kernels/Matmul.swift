@@ -66,6 +66,9 @@ public final class GEMMLog: @unchecked Sendable {
 
     public var flops: Double { calls.joined().reduce(0) { $0 + $1.flops } }
 
+    /// Forgets the calls and keeps the memory for the next ones.
+    public func removeAll() { for worker in calls.indices { calls[worker].removeAll(keepingCapacity: true) } }
+
     @inline(__always) func note(_ call: GEMMCall, worker: Int) { calls[worker].append(.single(call)) }
     @inline(__always) func note(_ call: BFloat16Call, worker: Int) { calls[worker].append(.bfloat16(call)) }
 

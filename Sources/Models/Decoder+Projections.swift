@@ -11,12 +11,10 @@ struct Operand {
 
 extension Decoder {
     /// `x [m, k]` for forward products. Valid until the next operand is made, so it serves several products at once.
-    func operand(_ x: UnsafePointer<Float>, m: Int, k: Int) -> Operand { operand(x, m: m, k: k, for: .nt) }
-
-    private func operand(_ x: UnsafePointer<Float>, m: Int, k: Int, for kind: GEMMKind) -> Operand {
+    func operand(_ x: UnsafePointer<Float>, m: Int, k: Int) -> Operand {
         Operand(
             floats: x, m: m,
-            packed: compute == .bfloat16 ? team.pack(x, m: m, k: k, for: kind, into: workspace.packedWords) : nil)
+            packed: compute == .bfloat16 ? team.pack(x, m: m, k: k, into: workspace.packedWords) : nil)
     }
 
     /// `out [T, rows] = x Wᵀ` of one projection, or `out += …` when `accumulate`.
@@ -64,12 +62,13 @@ extension Decoder {
         _ weight: FloatTensor, _ dOut: UnsafePointer<Float>, into dX: UnsafeMutablePointer<Float>, m: Int,
         accumulate: Bool
     ) {
-        let dOut = operand(dOut, m: m, k: weight.rows, for: .nn)
-        if let packed = dOut.packed, let half = weight.half {
-            team.gemm(packed, half.pointer, n: weight.columns, dX, accumulate: accumulate)
+        if compute == .bfloat16, let half = weight.half {
+            team.gemmRounding(
+                dOut, m: m, k: weight.rows, half.pointer, n: weight.columns, dX, accumulate: accumulate,
+                words: workspace.packedWords)
         } else {
             team.gemm(
-                .nn, m: m, n: weight.columns, k: weight.rows, dOut.floats, weight.pointer, dX, accumulate: accumulate)
+                .nn, m: m, n: weight.columns, k: weight.rows, dOut, weight.pointer, dX, accumulate: accumulate)
         }
     }
 }

@@ -202,8 +202,8 @@ final class Workspace {
         let widest = max(c.hiddenSize, c.intermediateSize, c.queryWidth)
         let words = max(
             PackedOperand.wordCount(m: capacity.tokens, k: widest),
-            PackedOperand.wordCount(m: capacity.targets, k: c.hiddenSize),
-            PackedOperand.wordCount(m: min(capacity.targets, Self.headChunk), k: c.vocabularySize))
+            PackedOperand.wordCount(m: min(capacity.targets, Self.headChunk), k: c.hiddenSize),
+            PackedOperand.partWordCount(m: min(capacity.targets, Self.headChunk), k: c.vocabularySize))
         return (words + 1) / 2
     }
 

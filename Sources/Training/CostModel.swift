@@ -135,14 +135,15 @@ public struct CostModel: Sendable {
 
     /// MiB of a rank: weights, activations of a micro-batch, gradients with the sums of the tree, moments of the owned
     /// slice, messages.
-    public func memoryMiB(_ plan: Plan) -> Double {
+    /// - Parameter updates: whether weights change; else there are gradients only.
+    public static func memoryMiB(_ plan: Plan, updates: Bool = true) -> Double {
         let c = plan.configuration
         let embedding = c.vocabularySize * c.hiddenSize
-        let matrices = Self.projectionValues(c) + embedding * (c.tiedHead ? 1 : 2)
+        let matrices = projectionValues(c) + embedding * (c.tiedHead ? 1 : 2)
         // In bfloat16 beside the selected rows in fp32, or all in fp32.
         let weights =
             c.hiddenSize * (2 * c.layerCount + 1)
-            + (plan.compute == .bfloat16 ? matrices / 2 + plan.selectedCount : matrices)
+            + (plan.compute == .bfloat16 ? matrices / 2 + (updates ? plan.selectedCount : 0) : matrices)
         let leaves = leavesPerRank(plan)
         let levels = leaves <= 1 ? 0 : Int(log2(Double(leaves)).rounded(.up))
         let largest = plan.selectedCount / max(1, c.layerCount * c.hiddenSize)
@@ -153,11 +154,12 @@ public struct CostModel: Sendable {
         // Two buckets under way in each direction.
         let messages = plan.ranks > 1 ? min(plan.selectedCount, 2 << 20) * 4 : 0
         let values =
-            weights + activations + plan.selectedCount * (1 + levels) + 2 * plan.selectedCount / plan.ranks + messages
+            weights + activations + plan.selectedCount * (1 + levels)
+            + (updates ? 2 * plan.selectedCount / plan.ranks : 0) + messages
         return Double(values) * 4 / 1_048_576 + 60
     }
 
-    private func leavesPerRank(_ plan: Plan) -> Int {
+    private static func leavesPerRank(_ plan: Plan) -> Int {
         let leaves = (plan.globalBatch + plan.microBatch - 1) / plan.microBatch
         return (leaves + plan.ranks - 1) / plan.ranks
     }
@@ -165,7 +167,7 @@ public struct CostModel: Sendable {
     public func predict(_ plan: Plan, wire: ExchangeOptions.Wire) -> Prediction {
         let leafSeconds = operations(plan) / (constants.gigaflops * 1e9)
         let leaves = (plan.globalBatch + plan.microBatch - 1) / plan.microBatch
-        let compute = Double(leavesPerRank(plan)) * leafSeconds
+        let compute = Double(Self.leavesPerRank(plan)) * leafSeconds
         let exchange = exchange(plan, wire: wire)
         // Gradients travel while the last micro-batch's backward pass goes on, which is two thirds of it, and weights
         // while the next step's first forward pass does. The last bucket of the ones and the first of the others cannot

@@ -57,14 +57,19 @@ public struct ProfilingRun {
     private let baseHash: String
     private let communicator: any Communicator
     private let team: WorkerTeam
+    /// The model's weights as they are before the run.
+    private let untouched: (() throws -> any LanguageModel)?
 
     /// - Parameters:
+    ///   - untouched: gives another model with the weights of `model`, mapped from the same files: `weight-shift`
+    ///     compares with it and takes the weights back from it. Without, it keeps a copy of them.
     ///   - learningRate: of `weight-shift`; nil takes the default of full fine-tuning.
     public init(
         method: ProfileMethod, steps: Int? = nil, learningRate: Double? = nil, seed: UInt64,
         exchange: ExchangeOptions = .init(), model: any LanguageModel, baseHash: String,
-        communicator: any Communicator, team: WorkerTeam
+        communicator: any Communicator, team: WorkerTeam, untouched: (() throws -> any LanguageModel)? = nil
     ) throws(TrainingError) {
+        self.untouched = untouched
         self.method = method
         self.steps = steps ?? method.defaultSteps
         self.seed = seed
@@ -198,19 +203,25 @@ public struct ProfilingRun {
     /// Every class takes a sum per neuron.
     static let maxClasses = 64
 
-    /// Memory beside the model: a copy of it, and what full fine-tuning takes.
+    /// Memory beside the model: what full fine-tuning takes, and a copy of the weights unless they can be read again.
     private func weightShiftProfile(
         _ data: any TrainingData, _ report: (Progress) throws -> Void
     ) throws -> NeuronProfile {
-        let access = PackedRowAccess(model.everyWeight, parameters: model.parameters)
-        let original = TensorStorage(count: access.count)
-        access.gather(0..<access.count, into: original.pointer)
-        defer { access.scatter(original.pointer, to: 0..<access.count) }
+        let everything = model.everyWeight
+        let original = try untouched.map { OriginalWeights(model: try $0()) } ?? OriginalWeights(copying: model)
+        let access = PackedRowAccess(everything, parameters: model.parameters)
+        defer {
+            for entry in everything.entries {
+                original.forEachPart(of: entry) { offset, values in
+                    if let start = values.baseAddress { access.scatter(start, to: offset..<offset + values.count) }
+                }
+            }
+        }
 
         var configuration = fineTuning
         configuration.epochs = max(1, (steps + data.stepsPerEpoch - 1) / data.stepsPerEpoch)
         let trainer = try Trainer(
-            model: model, trainable: model.everyWeight, data: data, configuration: configuration,
+            model: model, trainable: everything, data: data, configuration: configuration,
             communicator: communicator, team: team)
         try trainer.run(control: RunControl(signal: signal)) { progress in
             try report(
@@ -220,26 +231,27 @@ public struct ProfilingRun {
         }
         if let stop = trainer.stopRequest { throw stop }
         // Every rank holds the same weights: rank 0 scores for all.
-        var scores = communicator.rank == 0 ? shifts(from: original.pointer) : []
+        var scores = communicator.rank == 0 ? shifts(from: original) : []
         let bytes = communicator.broadcast(scores.withUnsafeBytes { Array($0) })
         scores.removeAll()
         bytes.forEachDouble { scores.append($0) }
         return profile(scores, steps: steps, ["learningRate": "\(configuration.learningRate)"])
     }
 
-    /// - Parameter original: every weight before training, in packed order.
-    private func shifts(from original: UnsafePointer<Float>) -> [Double] {
-        var scores = [Double](repeating: 0, count: model.neuronCount)
+    private func shifts(from original: OriginalWeights) -> [Double] {
+        var scores: [Double] = []
+        scores.reserveCapacity(model.neuronCount)
         let entries = model.everyWeight.entries
-        var first = 0
         for projection in model.projections {
             let entry = entries[projection.parameter]
-            let (before, after) = (original + entry.offset, model.parameters[entry.parameter].tensor.pointer)
-            for row in 0..<entry.rowCount {
-                let offset = row * entry.columns
-                scores[first + row] = WeightShift.score(before + offset, after + offset, count: entry.columns)
+            let after = model.parameters[entry.parameter].tensor.pointer
+            original.forEachPart(of: entry) { offset, before in
+                for row in stride(from: 0, to: before.count, by: entry.columns) {
+                    scores.append(
+                        WeightShift.score(
+                            before.baseAddress! + row, after + offset - entry.offset + row, count: entry.columns))
+                }
             }
-            first += entry.rowCount
         }
         return scores
     }

@@ -3,14 +3,14 @@ import Datasets
 import Kernels
 import Models
 
-/// Times training steps on one rank, and the same steps' matrix products alone.
+/// Times training steps, and the same steps' matrix products alone.
 ///
-/// A step is what `Trainer` does: forward, backward, norm, clipping, AdamW. After each step its exact list of GEMM
-/// calls, with the same operands, is run again without anything between: the time no step of this kind can go below on
-/// this BLAS and this machine.
+/// A step is what `Trainer` does: forward, backward, exchange, norm, clipping, AdamW, up to the new weights. After each
+/// step its exact list of GEMM calls, with the same operands, is run again without anything between: the time no step of
+/// this kind can go below on this machine. All ranks of a communicator measure together, each its own products.
 public struct StepBenchmark {
     public struct Result: Sendable, Codable, Equatable {
-        /// Tokens of the rows per second of a step.
+        /// Tokens of all ranks' rows per second of a step.
         public var tokensPerSecond: Double
         /// Medians.
         public var stepSeconds: Double
@@ -22,22 +22,28 @@ public struct StepBenchmark {
         public var tokens: Int
         public var targetTokens: Int
         public var trainedParameters: Int
+        /// Of each rank.
         public var threads: Int
+        public var ranks: Int
         public var steps: Int
     }
 
     private let model: any LanguageModel
     private let trainable: TrainableRows
+    private let communicator: any Communicator
     private let team: WorkerTeam
 
     /// - Parameter team: the one the model computes on.
-    public init(model: any LanguageModel, trainable: TrainableRows, team: WorkerTeam) {
+    public init(
+        model: any LanguageModel, trainable: TrainableRows, communicator: any Communicator, team: WorkerTeam
+    ) {
         self.model = model
         self.trainable = trainable
+        self.communicator = communicator
         self.team = team
     }
 
-    /// Runs `warmup` steps uncounted, then `steps` counted ones. The model's trained rows change.
+    /// Runs `warmup` steps uncounted, then `steps` counted ones. The model's trained rows change. Collective.
     public func run(
         data: any TrainingData, warmup: Int = 2, steps: Int = 5, report: (_ step: Int, _ of: Int) -> Void = { _, _ in }
     ) throws -> Result {
@@ -47,11 +53,13 @@ public struct StepBenchmark {
         configuration.epochs = warmup + steps
         let trainer = try Trainer(
             model: model, trainable: trainable, data: data, configuration: configuration,
-            communicator: LocalCommunicator(), team: team)
+            communicator: communicator, team: team)
         var (seconds, products, tokens, targets): ([Double], [Double], Int, Int) = ([], [], 0, 0)
         var flops = 0.0
+        let log = GEMMLog(threads: team.threads)
         for step in 0..<warmup + steps {
-            let log = GEMMLog(threads: team.threads)
+            log.removeAll()
+            communicator.barrier()
             team.gemmLog = log
             defer { team.gemmLog = nil }
             let progress = try trainer.performStep()
@@ -73,20 +81,26 @@ public struct StepBenchmark {
             tokensPerSecond: Double(tokens) / Double(steps) / step, stepSeconds: step, gemmSeconds: median(products),
             gemmShare: median(zip(products, seconds).map { $0 / $1 }), gemmGigaflop: flops / Double(steps) / 1e9,
             tokens: tokens / steps, targetTokens: targets / steps, trainedParameters: trainable.count,
-            threads: team.threads, steps: steps)
+            threads: team.threads, ranks: communicator.size, steps: steps)
     }
 }
 
-/// The same packed batch at every step.
+/// The same packed batch as every micro-batch of every step.
 public struct RepeatedBatch: TrainingData {
     private let batch: PackedBatch
+    public let maxMicroBatches: Int
 
-    public init(_ batch: PackedBatch) { self.batch = batch }
+    public init(_ batch: PackedBatch, microBatches: Int = 1) {
+        self.batch = batch
+        maxMicroBatches = microBatches
+    }
 
     public var stepsPerEpoch: Int { 1 }
-    public var maxMicroBatches: Int { 1 }
 
     public func step(_ step: Int) -> TrainingStep {
-        TrainingStep(microBatchCount: 1, targetTokens: batch.targetCount, tokens: batch.rowTokenCount) { _ in batch }
+        TrainingStep(
+            microBatchCount: maxMicroBatches, targetTokens: maxMicroBatches * batch.targetCount,
+            tokens: maxMicroBatches * batch.rowTokenCount
+        ) { _ in batch }
     }
 }

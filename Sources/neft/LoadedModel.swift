@@ -16,6 +16,7 @@ struct LoadedModel {
     let team: WorkerTeam
     /// What `--adapter` named.
     private let adapter: Adapter?
+    private let cacheFolder: String
 
     /// - Parameters:
     ///   - templateName: `--chat-template`; nil for the model's own.
@@ -38,8 +39,8 @@ struct LoadedModel {
                 try ChatTemplate.detect(source: source, file: path, marks: tokenizer.marks)
             }
         team = WorkerTeam(threads: threads)
-        let cache = options.cache ?? Self.defaultCache
-        model = try Decoder.load(trained?.model ?? files, team: team, compute: compute, cache: cache)
+        cacheFolder = options.cache ?? Self.defaultCache
+        model = try Decoder.load(trained?.model ?? files, team: team, compute: compute, cache: cacheFolder)
         guard tokenizer.vocabularySize <= model.vocabularySize else {
             throw CommandError(
                 path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens for a model of \(model.vocabularySize)",
@@ -66,6 +67,15 @@ struct LoadedModel {
         // Under an adapter the model has other weights by now: the files are read again.
         let base = adapter == nil ? model : try Decoder.load(files, team: team, cache: cache ?? Self.defaultCache)
         return Self.hash(of: base, from: files, cache: cache)
+    }
+
+    /// Another model with the same weights, mapped anew from the same files: as they were before training. Nil where they
+    /// are not in the files, but in an adapter.
+    var untouched: (() throws -> any LanguageModel)? {
+        guard adapter == nil else { return nil }
+        return { [files, team, model, cacheFolder] in
+            try Decoder.load(files, team: team, compute: model.compute, cache: cacheFolder)
+        }
     }
 
     /// SHA-256 of the weights as they are now, the adapter's included.

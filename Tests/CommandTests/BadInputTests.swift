@@ -67,6 +67,25 @@ struct BadInputTests {
         #expect(!sandbox.exists("RUN"))
     }
 
+    /// A job with less memory than the profile's gradients and weights take, before any work.
+    @Test(arguments: ["gradient", "weight-shift"], [nil, 2])
+    func profilesThatDoNotFitInMemory(method: String, ranks: Int?) async throws {
+        let sandbox = try Sandbox()
+        try sandbox.write("train.jsonl", #"{"prompt": "a", "completion": "b"}"#)
+        let before = sandbox.content
+        let command = [
+            "profile", "-m", "model", "-d", "train.jsonl", "--profile-method", method, "-o", "p.safetensors",
+        ]
+        let neft = try ProductPath.executable("neft").path
+        let outcome = try await sandbox.limited(
+            "SLURM_MEM_PER_NODE=50 exec \"$@\"", [neft] + command, ranks: ranks)
+        #expect(outcome.exitCode == 2, "\(outcome)")
+        let who = ranks == nil ? "a rank" : "2 ranks"
+        expectOneMessage(
+            outcome, says: ["--profile-method \(method): about ", "GiB needed by \(who)", "0.04883 GiB", "--recompute"])
+        #expect(sandbox.content == before)
+    }
+
     private func expectOneMessage(_ outcome: ProcessRunner.Outcome, says: [String]) {
         let messages = outcome.stderr.components(separatedBy: "neft: error: ").dropFirst()
         #expect(messages.count == 1, "\(outcome)")

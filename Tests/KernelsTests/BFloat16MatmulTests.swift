@@ -24,10 +24,16 @@ import Testing
         accumulate: Bool = false
     ) {
         let team = WorkerTeam(threads: threads)
-        var words = [UInt16](repeating: 0xffff, count: PackedOperand.wordCount(m: m, k: k))
+        var words = [UInt16](
+            repeating: 0xffff,
+            count: kind == .nt ? PackedOperand.wordCount(m: m, k: k) : PackedOperand.partWordCount(m: m, k: k))
         words.withUnsafeMutableBufferPointer { words in
-            let operand = team.pack(a, m: m, k: k, for: kind, into: words.baseAddress!)
-            team.gemm(operand, b, n: n, &c, accumulate: accumulate)
+            let words = words.baseAddress!
+            if kind == .nt {
+                team.gemm(team.pack(a, m: m, k: k, into: words), b, n: n, &c, accumulate: accumulate)
+            } else {
+                team.gemmRounding(a, m: m, k: k, b, n: n, &c, accumulate: accumulate, words: words)
+            }
         }
     }
 
@@ -92,7 +98,7 @@ import Testing
         var words = [UInt16](repeating: 0, count: PackedOperand.wordCount(m: m, k: k))
         words.withUnsafeMutableBufferPointer { words in
             b.withUnsafeBufferPointer { b in
-                let operand = team.pack(a, m: m, k: k, for: .nt, into: words.baseAddress!)
+                let operand = team.pack(a, m: m, k: k, into: words.baseAddress!)
                 team.gemmLog = log
                 team.gemm(operand, b.baseAddress!, n: n, c.pointer)
                 team.gemmLog = nil

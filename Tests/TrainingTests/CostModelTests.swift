@@ -90,7 +90,7 @@ struct CostModelTests {
 
     /// Moments are spread over the ranks; everything else each has.
     @Test func memory() {
-        let difference = model.memoryMiB(plan(ranks: 1)) - model.memoryMiB(plan(ranks: 2))
+        let difference = CostModel.memoryMiB(plan(ranks: 1)) - CostModel.memoryMiB(plan(ranks: 2))
         let levels = 6_370_000.0 * (1 + 1) * 4 / 1_048_576  // half of the moments, one level of the tree
         let messages = 32.0  // four buckets of 8 MiB
         #expect(abs(difference - (levels - messages)) < 1)

@@ -18,14 +18,15 @@ import Testing
 
     private static func profile(
         _ method: ProfileMethod, steps: Int, communicator: any Communicator, data: ToyData = ToyData(),
-        exchange: ExchangeOptions = .init(), model: Decoder = makeTinyDecoder()
+        exchange: ExchangeOptions = .init(), model: Decoder = makeTinyDecoder(),
+        untouched: (() -> Decoder)? = nil
     ) -> Outcome {
         var outcome = Outcome()
         let before = weightBits(model)
         do {
             let run = try ProfilingRun(
                 method: method, steps: steps, learningRate: 1e-2, seed: 3, exchange: exchange, model: model,
-                baseHash: "base", communicator: communicator, team: model.team)
+                baseHash: "base", communicator: communicator, team: model.team, untouched: untouched)
             outcome.profile = try run.run(data: data) { outcome.progress.append($0) }
         } catch {
             outcome.error = "\(error)"
@@ -58,6 +59,20 @@ import Testing
                 }
             }
         }
+    }
+
+    /// With a second model to compare with, instead of a copy of the weights.
+    @Test(arguments: [false, true])
+    func originalWeightsAreReadAgain(isHalfOnly: Bool) {
+        func model() -> Decoder {
+            isHalfOnly && CPU.hasBFloat16 ? makeTinyDecoder(compute: .bfloat16, isHalfOnly: true) : makeTinyDecoder()
+        }
+        let copied = Self.profile(.weightShift, steps: 2, communicator: LocalCommunicator(), model: model())
+        let reread = Self.profile(
+            .weightShift, steps: 2, communicator: LocalCommunicator(), model: model(), untouched: model)
+        #expect(reread.error == nil && reread.weightsKept)
+        #expect(scores(reread.profile) == scores(copied.profile))
+        #expect(Set(scores(reread.profile)).count > 1_000)
     }
 
     /// Σ over batches of Σ over the row of |w · g|, with g the gradient of the batch's mean loss.

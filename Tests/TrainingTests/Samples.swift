@@ -50,7 +50,7 @@ func someRows(of model: any LanguageModel) -> TrainableRows {
 
 /// The bits of every weight.
 func weightBits(_ model: any LanguageModel) -> [[UInt32]] {
-    model.parameters.map { $0.tensor.buffer.map(\.bitPattern) }
+    model.parameters.map { $0.tensor.values.map(\.bitPattern) }
 }
 
 /// A small run on `communicator`, with what it reported and left in the model.

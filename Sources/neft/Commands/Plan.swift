@@ -72,7 +72,8 @@ struct PlanCommand: SessionCommand {
                 lines.append(
                     String(format: "%5d  ", plan.ranks) + wire.padding(toLength: 6, withPad: " ", startingAt: 0)
                         + String(
-                            format: "%9.0f  %7.1f  %9.3f  %10.3f  %8.3f  %6.3f  %8.0f  %10.2f", cost.memoryMiB(plan),
+                            format: "%9.0f  %7.1f  %9.3f  %10.3f  %8.3f  %6.3f  %8.0f  %10.2f",
+                            CostModel.memoryMiB(plan),
                             prediction.wireBytes / 1e6, prediction.computeSeconds,
                             prediction.reduceSeconds + prediction.shareSeconds, prediction.exposedSeconds,
                             prediction.stepSeconds, prediction.tokensPerSecond, prediction.efficiency))
@@ -109,7 +110,7 @@ struct PlanCommand: SessionCommand {
                     predictions.map { prediction -> JSONValue in
                         [
                             "ranks": .int(plan.ranks), "wire": .string(prediction.wire.rawValue),
-                            "memoryMiB": .double(cost.memoryMiB(plan)),
+                            "memoryMiB": .double(CostModel.memoryMiB(plan)),
                             "wireBytesPerStep": .double(prediction.wireBytes),
                             "computeSeconds": .double(prediction.computeSeconds),
                             "reduceSeconds": .double(prediction.reduceSeconds),

@@ -55,9 +55,9 @@ struct Profile: SessionCommand {
                 method: method.profileMethod ?? .gradient, steps: settings.steps,
                 learningRate: rate.learningRate, seed: batches.seed, exchange: exchange.options,
                 model: work.loaded.model, baseHash: baseHash, communicator: session.communicator,
-                team: work.loaded.team)
+                team: work.loaded.team, untouched: work.loaded.untouched)
         }
-        var profile = try session.profile(run, rows).made(on: work)
+        var profile = try session.profile(run, rows, on: work.loaded).made(on: work)
         if let adapter = adapter.adapter {
             profile.details["adapter"] = adapter
             profile.details["weightsHash"] = work.loaded.weightsHash
@@ -104,8 +104,9 @@ extension NeuronProfile {
 
 extension Session {
     /// Runs a profile and shows how far it is. Collective.
-    func profile(_ run: ProfilingRun, _ data: any TrainingData) throws -> NeuronProfile {
-        try trainingStep {
+    func profile(_ run: ProfilingRun, _ data: any TrainingData, on loaded: LoadedModel) throws -> NeuronProfile {
+        try requireMemory(for: run, model: loaded.model, data: data, threads: loaded.team.threads)
+        return try trainingStep {
             try run.run(data: data) { progress in
                 console.progress(
                     "profiling, step", done: progress.step, total: progress.totalSteps,

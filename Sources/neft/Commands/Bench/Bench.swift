@@ -7,5 +7,5 @@ struct Bench: ParsableCommand {
               neft bench step -m MODEL --top 6%
               mpirun -n 4 neft bench exchange --recording step.safetensors
             """,
-        subcommands: [BenchStep.self, BenchExchange.self, BenchRecord.self])
+        subcommands: [BenchKernels.self, BenchStep.self, BenchGeneration.self, BenchExchange.self, BenchRecord.self])
 }

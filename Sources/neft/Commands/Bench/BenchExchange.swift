@@ -79,7 +79,7 @@ struct ReplayOptions: ParsableArguments {
     var recording: String
 
     @Option(
-        help: ArgumentHelp("Steps to time, after two that are not (default: 5).", valueName: "n"),
+        help: ArgumentHelp("Steps to time (default: 5).", valueName: "n"),
         transform: OptionValue.positive)
     var timedSteps = 5
 

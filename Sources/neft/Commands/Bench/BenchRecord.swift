@@ -42,7 +42,8 @@ struct BenchRecord: SessionCommand {
         let profiling = try ProfilingRun(
             method: .gradient, seed: batches.seed, model: work.loaded.model, baseHash: baseHash,
             communicator: session.communicator, team: work.loaded.team)
-        let mask = try session.profile(profiling, rows).select(share: try top.share().fraction, scope: .global)
+        let mask = try session.profile(profiling, rows, on: work.loaded).select(
+            share: try top.share().fraction, scope: .global)
         let trainable = try mask.trainableRows(for: work.loaded.model, baseHash: baseHash, file: "neuron mask")
         try ExchangeRecording.make(
             model: work.loaded.model, trainable: trainable, data: rows, steps: place.atStep,

@@ -8,14 +8,16 @@ import Training
 struct BenchStep: SessionCommand {
     static let configuration = CommandConfiguration(
         commandName: "step",
-        abstract: "Time training steps on one rank.",
-        usage: "neft bench step [<options>] --model <model>",
+        abstract: "Time training steps.",
+        usage: "[mpirun -n <ranks>] neft bench step [<options>] --model <model>",
         discussion: """
             Rows of random tokens, all in the loss; or with --data real rows, their completions in the loss. The \
             neurons are random (seed 1), the same share of every layer. After each step its matrix products are run \
-            again alone: the time no step can go below on this machine.
+            again alone: the time no step can go below on this machine. On several ranks each computes its part of the \
+            micro-batches, and a step ends when all have the new weights.
 
               neft bench step -m MODEL --top 6% --batch 4 --length 256
+              mpirun -n 2 neft bench step -m MODEL --top 6% --batch 4 --micro-batches 2
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -41,36 +43,38 @@ struct BenchStep: SessionCommand {
     func run(in session: Session) throws {
         let threads = session.threads(requested: model.threads)
         let compute = session.compute(requested: model.compute)
-        let result = try session.agree {
-            guard session.communicator.size == 1 else {
-                throw CommandError(
-                    "neft bench step", found: "\(session.communicator.size) ranks", expected: "one",
-                    hint: "start it without mpirun")
-            }
+        let microBatches = rows.microBatches ?? session.communicator.size
+        let (loaded, trained, batches) = try session.agree { () -> (LoadedModel, TrainableRows, any TrainingData) in
             let loaded = try LoadedModel(
                 model, templateName: rows.data == nil ? "none" : nil, threads: threads, compute: compute)
             loaded.model.recomputes = memory.recompute
-            let benchmark = StepBenchmark(
-                model: loaded.model, trainable: try trainable(in: loaded.model), team: loaded.team)
-            session.console.progress("timing, step", done: 0, total: rows.timedSteps + 2)
-            return try benchmark.run(data: try data(for: loaded), steps: rows.timedSteps) { step, total in
+            return (loaded, try trainable(in: loaded.model), try data(for: loaded, microBatches: microBatches))
+        }
+        let benchmark = StepBenchmark(
+            model: loaded.model, trainable: trained, communicator: session.communicator, team: loaded.team)
+        session.console.progress("timing, step", done: 0, total: rows.warmupSteps + rows.timedSteps)
+        let result = try session.trainingStep {
+            try benchmark.run(data: batches, warmup: rows.warmupSteps, steps: rows.timedSteps) { step, total in
                 session.console.progress("timing, step", done: step, total: total)
             }
         }
+        let heldMiB = session.heldMiB()
         if common.json {
             session.console.result([
                 "tokensPerSecond": .double(result.tokensPerSecond), "stepSeconds": .double(result.stepSeconds),
                 "gemmSeconds": .double(result.gemmSeconds), "gemmShare": .double(result.gemmShare),
                 "gemmGigaflop": .double(result.gemmGigaflop), "peakMiB": .double(ProcessStatus.peakMiB),
+                "heldMiB": .double(heldMiB),
                 "tokens": .int(result.tokens), "targetTokens": .int(result.targetTokens),
                 "compute": .string(compute.rawValue), "trainedParameters": .int(result.trainedParameters),
-                "threads": .int(result.threads),
+                "threads": .int(result.threads), "ranks": .int(result.ranks),
                 "steps": .int(result.steps),
             ])
         } else {
+            let ranks = result.ranks > 1 ? "\(result.ranks) ranks of " : ""
             session.console.result(
                 """
-                \(Int(result.tokensPerSecond.rounded())) tokens/s on \(result.threads) threads in \(compute.rawValue)
+                \(Int(result.tokensPerSecond.rounded())) tokens/s on \(ranks)\(result.threads) threads in \(compute.rawValue)
                 \(result.tokens) tokens per step in \(Figures.short(result.stepSeconds)) s, \
                 \(Figures.percent(result.gemmShare)) of it the time of its matrix products alone
                 \(Human.count(result.trainedParameters)) trained parameters, \(Int(ProcessStatus.peakMiB)) MiB at most
@@ -92,14 +96,14 @@ struct BenchStep: SessionCommand {
         }
     }
 
-    private func data(for loaded: LoadedModel) throws -> any TrainingData {
+    private func data(for loaded: LoadedModel, microBatches: Int) throws -> any TrainingData {
         let batch = batch.batch ?? 4
         let context = loaded.model.contextLength
         if let path = rows.data {
             let dataset = try Dataset.load(
                 try Dataset.resolve(path, split: "train"), tokenizer: loaded.tokenizer,
                 options: DatasetOptions(maxLength: context, chatTemplate: loaded.template))
-            return SampledRows(dataset.rows, seed: 1, globalBatch: batch, microBatch: batch)
+            return SampledRows(dataset.rows, seed: 1, globalBatch: batch * microBatches, microBatch: batch)
         }
         let length = rows.length ?? 256
         guard length <= context else {
@@ -107,7 +111,8 @@ struct BenchStep: SessionCommand {
                 "--length", found: "\(length)", expected: "at most \(context), the model's context", hint: "lower it")
         }
         return RepeatedBatch(
-            PackedBatch.random(rows: batch, length: length, vocabulary: loaded.model.vocabularySize, seed: 1))
+            PackedBatch.random(rows: batch, length: length, vocabulary: loaded.model.vocabularySize, seed: 1),
+            microBatches: microBatches)
     }
 }
 
@@ -116,12 +121,22 @@ struct BenchRowOptions: ParsableArguments {
     var data: String?
 
     @Option(
+        help: ArgumentHelp("Micro-batches of a step, over all ranks (default: one per rank).", valueName: "n"),
+        transform: OptionValue.positive)
+    var microBatches: Int?
+
+    @Option(
         help: ArgumentHelp("Tokens of a random row (default: 256).", valueName: "tokens"),
         transform: OptionValue.positive)
     var length: Int?
 
     @Option(
-        help: ArgumentHelp("Steps to time, after two that are not (default: 5).", valueName: "n"),
+        help: ArgumentHelp("Steps to time (default: 5).", valueName: "n"),
         transform: OptionValue.positive)
     var timedSteps = 5
+
+    @Option(
+        help: ArgumentHelp("Steps before those that are timed (default: 2).", valueName: "n"),
+        transform: OptionValue.nonNegative)
+    var warmupSteps = 2
 }

@@ -89,7 +89,7 @@ enum ArithmeticProbe {
             switch compute {
             case .float32: team.gemm(.nt, m: m, n: n, k: k, a.pointer, b.pointer, c.pointer)
             case .bfloat16:
-                team.gemm(team.pack(a.pointer, m: m, k: k, for: .nt, into: packed), half.pointer, n: n, c.pointer)
+                team.gemm(team.pack(a.pointer, m: m, k: k, into: packed), half.pointer, n: n, c.pointer)
             }
             best = max(best, 2e-9 * Double(m * n * k) / ((ContinuousClock.now - before) / .seconds(1)))
         }

@@ -35,14 +35,13 @@ struct RankReport: Codable, Equatable {
 
     /// This rank's. Throws where model or data cannot be read.
     static func gather(_ options: DoctorOptions, threads: Int, in session: Session) throws -> RankReport {
-        let memory = memoryInfo()
         var report = RankReport(
             rank: session.communicator.rank, host: session.communicator.hostName, version: Version.current,
             programHash: (try? BaseHash.ofFile("/proc/self/exe")) ?? "unknown", cpuModel: RunManifest.localCPUModel(),
             cpus: ProcessStatus.allowedCPUs, cpuCount: CPU.available, threads: threads,
             gemm: LibraryVersions.all(compute: CPU.hasBFloat16 ? .bfloat16 : .float32)["gemm"] ?? "",
             blasCoreType: BLAS.coreType,
-            mpi: LibraryVersions.mpi, memoryMiB: memory.total, availableMiB: memory.available,
+            mpi: LibraryVersions.mpi, memoryMiB: HostMemory.totalMiB, availableMiB: HostMemory.availableMiB,
             sharedMemoryMiB: freeMiB(of: "/dev/shm"), hugePages: hugePages())
         // Once per host where that is known; files are large.
         if ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_LOCAL_RANK"] ?? "0" == "0" {
@@ -55,15 +54,6 @@ struct RankReport: Codable, Equatable {
         return report
     }
 
-    private static func memoryInfo() -> (total: Int, available: Int) {
-        let text = readAll("/proc/meminfo")
-        func mebibytes(_ name: String) -> Int {
-            let line = text.split(separator: "\n").first { $0.hasPrefix(name + ":") }
-            return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) / 1024
-        }
-        return (mebibytes("MemTotal"), mebibytes("MemAvailable"))
-    }
-
     private static func freeMiB(of path: String) -> Int {
         let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
         return ((attributes?[.systemFreeSize] as? NSNumber)?.intValue ?? 0) >> 20
@@ -71,13 +61,8 @@ struct RankReport: Codable, Equatable {
 
     /// The word in brackets of `always [madvise] never`.
     private static func hugePages() -> String {
-        let text = readAll("/sys/kernel/mm/transparent_hugepage/enabled")
+        let text = HostMemory.read("/sys/kernel/mm/transparent_hugepage/enabled")
         return text.split(separator: "[").last.flatMap { $0.split(separator: "]").first.map(String.init) } ?? "unknown"
-    }
-
-    private static func readAll(_ path: String) -> String {
-        guard let file = FileHandle(forReadingAtPath: path), let data = try? file.readToEnd() else { return "" }
-        return String(decoding: data, as: UTF8.self)
     }
 
     /// A line per host and one per rank.

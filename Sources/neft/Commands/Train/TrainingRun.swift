@@ -187,10 +187,11 @@ struct TrainingRun {
             try ProfilingRun(
                 method: method, steps: command.neurons.profileSteps, seed: command.batches.seed,
                 exchange: command.exchange.options, model: work.loaded.model, baseHash: baseHash,
-                communicator: session.communicator, team: work.loaded.team)
+                communicator: session.communicator, team: work.loaded.team,
+                untouched: work.loaded.untouched)
         }
         run.signal = { StopSignals.received }
-        let profile = try session.profile(run, rows).made(on: work)
+        let profile = try session.profile(run, rows, on: work.loaded).made(on: work)
         try session.onRoot { try record?.save(profile) }
         let share = try command.top.share().fraction
         return try session.together { () throws -> NeuronMask in
