@@ -18,7 +18,8 @@ test:  ## install what the tests need and run all of them
 test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 4 minutes)
 	Tests/cluster/run
 
-test-long:  ## disturb a run twenty times; build and test as an ordinary user (root; 25 minutes)
+test-long:  ## 20,000 strings per tokenizer; disturb a run twenty times; test as an ordinary user (root; 30 minutes)
+	Tests/long/tokenizers
 	Tests/long/chaos
 	Tests/long/ordinary-user
 

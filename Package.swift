@@ -62,6 +62,9 @@ let package = Package(
             swiftSettings: module),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: module),
+        .executableTarget(
+            name: "tokenize", dependencies: ["Tokenization", "Checkpoints"], path: "Tests/long/tokenize",
+            swiftSettings: module),
         .testTarget(
             name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"],
             swiftSettings: module),

@@ -6,6 +6,8 @@ public struct Dataset: Sendable {
     public let rows: [EncodedRow]
     /// The file that was read.
     public let file: String
+    /// What its rows have been recognised as.
+    public let format: RowFormat
     /// Rows whose prompt was cut to `maxLength`.
     public let cutPromptCount: Int
     /// Rows left out with `skipBadRows`.
@@ -14,16 +16,13 @@ public struct Dataset: Sendable {
     public var tokenCount: Int { rows.reduce(0) { $0 + $1.tokens.count } }
     public var targetCount: Int { rows.reduce(0) { $0 + $1.targetCount } }
 
-    /// Reads a JSONL file, a JSON array, or one split of a folder that holds such files.
+    /// Reads a JSONL file or a JSON array.
     ///
-    /// - Parameters:
-    ///   - path: a file, or a folder with `train.jsonl`, `valid.jsonl`, `test.jsonl` (or `.json`).
     /// - Throws: at the first row that cannot be used, naming file and line, unless such rows are skipped; always for a
     ///   file that is missing, empty or of an unknown form.
-    public static func load(_ path: String, tokenizer: Tokenizer, options: DatasetOptions) throws(DatasetError)
+    public static func load(_ file: String, tokenizer: Tokenizer, options: DatasetOptions) throws(DatasetError)
         -> Dataset
     {
-        let file = try resolve(path, split: options.split)
         let encoder = RowEncoder(tokenizer: tokenizer, template: options.chatTemplate, maxLength: options.maxLength)
         var format: RowFormat?
         var rows: [EncodedRow] = []
@@ -36,7 +35,7 @@ public struct Dataset: Sendable {
                         throw RowProblem(
                             found: "keys \(object.keys.sorted().map { "\"\($0)\"" }.joined(separator: ", "))",
                             expected: RowFormat.description,
-                            hint: "rename the keys, or map them: --field prompt=question")
+                            hint: "rename the keys, or map them: --field prompt=question --field completion=answer")
                     }
                     format = found
                 }
@@ -54,13 +53,13 @@ public struct Dataset: Sendable {
             }
             return options.limit.map { rows.count < $0 } ?? true
         }
-        guard !rows.isEmpty else {
+        guard !rows.isEmpty, let format else {
             throw DatasetError(
                 file: file, found: skipped > 0 ? "no usable row (\(skipped) skipped)" : "no rows",
                 expected: "at least one",
                 hint: "check the file")
         }
-        return Dataset(rows: rows, file: file, cutPromptCount: cut, skippedCount: skipped)
+        return Dataset(rows: rows, file: file, format: format, cutPromptCount: cut, skippedCount: skipped)
     }
 
     /// The names of the rows' classes, ascending.
@@ -81,21 +80,23 @@ public struct Dataset: Sendable {
         return names
     }
 
+    /// The file of a split in a folder; nil where there is none, or `path` is no folder.
+    public static func find(_ split: String, in path: String) -> String? {
+        let names = ["valid": ["valid", "validation", "dev"]][split] ?? [split]
+        let files = names.flatMap { ["\(path)/\($0).jsonl", "\(path)/\($0).json"] }
+        return files.first { FileManager.default.fileExists(atPath: $0) }
+    }
+
     /// The file that `path` stands for.
     public static func resolve(_ path: String, split: String) throws(DatasetError) -> String {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw DatasetError(
                 file: path, found: "no such file or folder", expected: "a JSONL file, or a folder with \(split).jsonl",
-                hint: "check the path given with --data")
+                hint: "check the path")
         }
         guard isFolder.boolValue else { return path }
-        let names = ["valid": ["valid", "validation", "dev"]][split] ?? [split]
-        for name in names {
-            for ending in ["jsonl", "json"] where FileManager.default.fileExists(atPath: "\(path)/\(name).\(ending)") {
-                return "\(path)/\(name).\(ending)"
-            }
-        }
+        if let file = find(split, in: path) { return file }
         let there = (try? FileManager.default.contentsOfDirectory(atPath: path).sorted().prefix(10)) ?? []
         throw DatasetError(
             file: path, found: there.isEmpty ? "an empty folder" : "only \(there.joined(separator: ", "))",

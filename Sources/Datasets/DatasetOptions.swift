@@ -11,18 +11,15 @@ public struct DatasetOptions: Sendable {
     public var skipBadRows: Bool
     /// Names of keys that differ in the file: `["prompt": "question"]`.
     public var fields: [String: String]
-    /// Which file of a folder is read: `train`, `valid` or `test`.
-    public var split: String
 
     public init(
         maxLength: Int, chatTemplate: ChatTemplate, limit: Int? = nil, skipBadRows: Bool = false,
-        fields: [String: String] = [:], split: String = "train"
+        fields: [String: String] = [:]
     ) {
         self.maxLength = maxLength
         self.chatTemplate = chatTemplate
         self.limit = limit
         self.skipBadRows = skipBadRows
         self.fields = fields
-        self.split = split
     }
 }

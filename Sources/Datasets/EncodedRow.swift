@@ -5,7 +5,7 @@ public struct EncodedRow: Sendable, Equatable {
     public var tokens: [Int32]
     /// Whether token `i` is predicted (from `i − 1`) and in the loss, `[tokens.count]`; never the first.
     public var isTarget: [Bool]
-    /// Line of the file (or item of its array), from 1.
+    /// Line of the file on which the row begins, from 1.
     public var line: Int
     /// Tokens before the last learned turn: what a model is given to answer.
     public var promptTokenCount: Int
@@ -29,18 +29,34 @@ struct RowEncoder {
     func encode(_ content: RowContent, line: Int) throws(RowProblem) -> (row: EncodedRow, isCut: Bool) {
         var row = EncodedRow(tokens: [], isTarget: [], line: line, promptTokenCount: 0, prompt: "", completion: "")
         if tokenizer.addsBOS, let bos = tokenizer.bosToken { append([bos], false, to: &row) }
+        let startsWithBOS = !row.tokens.isEmpty
         switch content {
+        case .instruction(let instruction, let input, let output):
+            let turns = [
+                ChatMessage(role: "user", content: template.userContent(instruction: instruction, input: input)),
+                ChatMessage(role: "assistant", content: output),
+            ]
+            return try encode(.turns(turns, targets: 1), line: line)
         case .text(let text):
             row.completion = text
             row.promptTokenCount = min(1, row.tokens.count)
             append(tokenizer.encode(text) + (try endOfText()), true, to: &row)
         case .turns(let turns, let targets):
+            if let problem = template.problem(with: turns) {
+                throw RowProblem(
+                    found: problem, expected: "turns that the chat template can write",
+                    hint: "fix or remove the row, choose another --chat-template, or pass --skip-bad-rows")
+            }
             row.prompt = turns.last { $0.role == "user" }?.content ?? ""
             row.completion = turns.last { $0.role == "assistant" }?.content ?? ""
             for piece in pieces(turns, targets: targets) {
                 if piece.isTarget { row.promptTokenCount = row.tokens.count }
-                append(tokenizer.encode(piece.text), piece.isTarget, to: &row)
-                if piece.isTarget && template.endToken == nil { append(try endOfText(), true, to: &row) }
+                let isStart = row.tokens.count == (startsWithBOS ? 1 : 0)
+                var tokens = tokenizer.encode(piece.text, following: isStart ? nil : row.tokens.last)
+                // Some templates write BOS themselves.
+                if isStart, startsWithBOS, tokens.first == tokenizer.bosToken { tokens.removeFirst() }
+                append(tokens, piece.isTarget, to: &row)
+                if piece.isTarget && (template.endToken ?? "").isEmpty { append(try endOfText(), true, to: &row) }
             }
         }
         // The first token follows nothing, so it cannot be predicted.
@@ -58,10 +74,12 @@ struct RowEncoder {
                 expected: "fewer than the longest row, \(maxLength) tokens",
                 hint: "raise --max-length (up to the model's context), shorten the row, or pass --skip-bad-rows")
         }
-        row.tokens.removeFirst(excess)
-        row.isTarget.removeFirst(excess)
+        // BOS stays.
+        let cut = startsWithBOS ? 1..<excess + 1 : 0..<excess
+        row.tokens.removeSubrange(cut)
+        row.isTarget.removeSubrange(cut)
         row.isTarget[0] = false
-        row.promptTokenCount -= excess
+        row.promptTokenCount = max(row.promptTokenCount - excess, startsWithBOS ? 1 : 0)
         return (row, true)
     }
 

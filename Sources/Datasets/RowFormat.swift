@@ -2,11 +2,15 @@ import Foundation
 import Tokenization
 
 /// The shapes a row may have. A further one is a case here: its keys, and how it becomes messages or text.
-enum RowFormat: CaseIterable {
+public enum RowFormat: String, CaseIterable, Sendable {
     /// `prompt` and `completion`, strings or lists of messages. The loss is on the completion.
-    case promptCompletion
+    case promptCompletion = "prompt–completion"
     /// `messages`. The loss is on every assistant turn.
     case chat
+    /// `conversations` with `from` and `value`. The loss is on every turn of `gpt`.
+    case shareGPT = "ShareGPT"
+    /// `instruction`, `output` and, where it is not empty, `input`. The loss is on the output.
+    case alpaca = "Alpaca"
     /// `text` and `label`: a user's turn and the answer to it. The loss is on the label.
     case labelled
     /// `text`. The loss is on every token.
@@ -16,9 +20,19 @@ enum RowFormat: CaseIterable {
         switch self {
         case .promptCompletion: ["prompt", "completion"]
         case .chat: ["messages"]
+        case .shareGPT: ["conversations"]
+        case .alpaca: ["instruction", "output"]
         case .labelled: ["text", "label"]
         case .text: ["text"]
         }
+    }
+
+    /// Keys that rows may have beside `keys`.
+    var optionalKeys: [String] { self == .alpaca ? ["input", "label"] : ["label"] }
+
+    /// Every key that a format knows: what `--field` gives other names.
+    public static let knownKeys: [String] = allCases.flatMap { $0.keys + $0.optionalKeys }.reduce(into: []) {
+        if !$0.contains($1) { $0.append($1) }
     }
 
     /// The format whose keys a row has.
@@ -35,6 +49,8 @@ enum RowFormat: CaseIterable {
 enum RowContent {
     /// Turns; the loss is on the last `targets` of the assistant's (nil: all of them).
     case turns([ChatMessage], targets: Int?)
+    /// An instruction, the text it is about (or nothing), and the answer.
+    case instruction(String, input: String, output: String)
     case text(String)
 }
 
@@ -58,22 +74,37 @@ extension RowFormat {
             }
             return value
         }
-        switch self {
-        case .text:
-            guard let text = try value("text") as? String else { throw wrongType("text", fields, "a string") }
-            return .text(text)
-        case .labelled:
-            guard let text = try value("text") as? String else { throw wrongType("text", fields, "a string") }
-            guard let label = try value("label") as? String else { throw wrongType("label", fields, "a string") }
-            guard !label.isEmpty else {
+        func string(_ key: String) throws(RowProblem) -> String {
+            guard let text = try value(key) as? String else { throw wrongType(key, fields, "a string") }
+            return text
+        }
+        func target(_ key: String, _ expected: String) throws(RowProblem) -> String {
+            let text = try string(key)
+            guard !text.isEmpty else {
                 throw RowProblem(
-                    found: "row has no target tokens: an empty \"\(fields["label"] ?? "label")\"",
-                    expected: "the name of a class", hint: "fix or remove the row, or pass --skip-bad-rows")
+                    found: "row has no target tokens: an empty \"\(fields[key] ?? key)\"", expected: expected,
+                    hint: "fix or remove the row, or pass --skip-bad-rows")
             }
+            return text
+        }
+        switch self {
+        case .text: return .text(try string("text"))
+        case .labelled:
+            let (text, label) = (try string("text"), try target("label", "the name of a class"))
             return .turns(
                 [ChatMessage(role: "user", content: text), ChatMessage(role: "assistant", content: label)], targets: 1)
         case .chat:
             return .turns(try messages(try value("messages"), "messages", fields), targets: nil)
+        case .shareGPT:
+            return .turns(try conversation(try value("conversations"), fields), targets: nil)
+        case .alpaca:
+            let inputName = fields["input"] ?? "input"
+            let input = row[inputName] ?? ""
+            guard let input = input is NSNull ? "" : input as? String else {
+                throw wrongType("input", fields, "a string")
+            }
+            return .instruction(
+                try string("instruction"), input: input, output: try target("output", "some text to learn"))
         case .promptCompletion:
             let prompt = try turns(try value("prompt"), "prompt", role: "user", fields)
             let completion = try turns(try value("completion"), "completion", role: "assistant", fields)
@@ -106,6 +137,31 @@ extension RowFormat {
                     found: "role \"\(role)\"", expected: "system, user, assistant or tool", hint: "rename the role")
             }
             result.append(ChatMessage(role: role, content: content))
+        }
+        return result
+    }
+
+    /// Names of ShareGPT's speakers and the roles they are.
+    private static let speakers = [
+        "system": "system", "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant",
+        "assistant": "assistant", "tool": "tool",
+    ]
+
+    private func conversation(_ value: Any, _ fields: [String: String]) throws(RowProblem) -> [ChatMessage] {
+        guard let list = value as? [Any], !list.isEmpty else {
+            throw wrongType("conversations", fields, "a list of turns")
+        }
+        var result: [ChatMessage] = []
+        for item in list {
+            guard let turn = item as? [String: Any], let speaker = turn["from"] as? String,
+                let text = turn["value"] as? String
+            else { throw wrongType("conversations", fields, "turns with \"from\" and \"value\"") }
+            guard let role = Self.speakers[speaker] else {
+                throw RowProblem(
+                    found: "a turn from \"\(speaker)\"", expected: "system, human, gpt or tool",
+                    hint: "rename the speaker, or pass --skip-bad-rows")
+            }
+            result.append(ChatMessage(role: role, content: text))
         }
         return result
     }

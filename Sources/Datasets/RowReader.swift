@@ -33,15 +33,16 @@ struct RowReader {
     private func forEachItem(
         _ data: Data, _ body: (Int, Result<[String: Any], RowProblem>) throws(DatasetError) -> Bool
     ) throws(DatasetError) {
-        guard let items = try? JSONSerialization.jsonObject(with: data) as? [Any] else {
-            throw DatasetError(
-                file: file, found: "not a whole JSON array", expected: "an array of objects, or one object per line",
-                hint: "check the end of the file")
-        }
-        for (index, item) in items.enumerated() {
-            let object: Result<[String: Any], RowProblem> =
-                if let object = item as? [String: Any] { .success(object) } else { .failure(Self.notAnObject) }
-            guard try body(index + 1, object) else { return }
+        var scanner = ArrayScanner(data)
+        while true {
+            switch scanner.next() {
+            case .item(let range, let line): guard try body(line, Self.object(data[range])) else { return }
+            case .end: return
+            case .broken(let line):
+                throw DatasetError(
+                    file: file, line: line, found: "not a whole JSON array",
+                    expected: "an array of objects, or one object per line", hint: "check the end of the file")
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 /// The `tokenizer.*` metadata of a GGUF file, as its reader hands it over.
 public struct GGUFVocabulary: Sendable {
-    /// `tokenizer.ggml.model`: `gpt2` is byte-level BPE.
+    /// `tokenizer.ggml.model`: `gpt2` is byte-level BPE, `llama` SentencePiece's.
     public let model: String
     /// `tokenizer.ggml.pre`: the name of the pre-tokenizer's split.
     public let pre: String?
@@ -8,29 +8,36 @@ public struct GGUFVocabulary: Sendable {
     public let tokens: [String]
     /// `tokenizer.ggml.token_type`, one per token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
     public let tokenTypes: [Int32]?
+    /// `tokenizer.ggml.scores`, one per token; SentencePiece merges by them.
+    public let scores: [Float]?
     /// `tokenizer.ggml.merges`: `"left right"`, most important first.
     public let merges: [String]
     public let bosToken: Int32?
     public let eosToken: Int32?
     public let unknownToken: Int32?
-    /// `tokenizer.ggml.add_bos_token`.
-    public let addBOS: Bool
+    /// `tokenizer.ggml.add_bos_token`; nil where the file leaves it to the kind of tokenizer.
+    public let addBOS: Bool?
+    /// `tokenizer.ggml.add_space_prefix`.
+    public let addSpacePrefix: Bool
     /// `tokenizer.chat_template`, Jinja source.
     public let chatTemplate: String?
 
     public init(
-        model: String, pre: String?, tokens: [String], tokenTypes: [Int32]?, merges: [String], bosToken: Int32?,
-        eosToken: Int32?, unknownToken: Int32?, addBOS: Bool, chatTemplate: String?
+        model: String, pre: String?, tokens: [String], tokenTypes: [Int32]?, scores: [Float]? = nil, merges: [String],
+        bosToken: Int32?, eosToken: Int32?, unknownToken: Int32?, addBOS: Bool?, addSpacePrefix: Bool = true,
+        chatTemplate: String?
     ) {
         self.model = model
         self.pre = pre
         self.tokens = tokens
         self.tokenTypes = tokenTypes
+        self.scores = scores
         self.merges = merges
         self.bosToken = bosToken
         self.eosToken = eosToken
         self.unknownToken = unknownToken
         self.addBOS = addBOS
+        self.addSpacePrefix = addSpacePrefix
         self.chatTemplate = chatTemplate
     }
 }

@@ -1,7 +1,7 @@
 /// Which two neighbouring tokens become which one, and how early.
 struct MergeTable: Sendable {
     struct Merge: Sendable {
-        /// Position in the list of merges; lower goes first. `none` where two tokens do not merge.
+        /// Lower goes first. `none` where two tokens do not merge.
         let rank: UInt32
         let result: Int32
         static let none = Merge(rank: .max, result: -1)
@@ -13,19 +13,27 @@ struct MergeTable: Sendable {
 
     private static let empty = UInt64.max
 
-    /// - Parameter rules: most important first. A pair that comes twice keeps its first rank.
-    init(_ rules: [(left: Int32, right: Int32, result: Int32)]) {
+    struct Rule {
+        let left: Int32
+        let right: Int32
+        let result: Int32
+        /// Lower goes first; of equal ones, the leftmost in the text.
+        let rank: UInt32
+    }
+
+    /// - Parameter rules: a pair that comes twice keeps its first rank.
+    init(_ rules: [Rule]) {
         var capacity = 16
         while capacity < 2 * rules.count { capacity *= 2 }
         keys = Array(repeating: Self.empty, count: capacity)
         merges = Array(repeating: .none, count: capacity)
-        for (rank, rule) in rules.enumerated() {
+        for rule in rules {
             let key = Self.key(rule.left, rule.right)
             var slot = Self.slot(key, keys.count)
             while keys[slot] != Self.empty, keys[slot] != key { slot = (slot + 1) & (keys.count - 1) }
             if keys[slot] == key { continue }
             keys[slot] = key
-            merges[slot] = Merge(rank: UInt32(rank), result: rule.result)
+            merges[slot] = Merge(rank: rule.rank, result: rule.result)
         }
     }
 

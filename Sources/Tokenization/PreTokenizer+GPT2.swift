@@ -31,7 +31,7 @@ extension PreTokenizer {
     }
 
     /// Length of `s`, `t`, `m`, `d`, `re`, `ve` or `ll` at `position`; 0 if there is none.
-    private static func contractionLength(_ text: [UInt8], _ position: Int, _ end: Int) -> Int {
+    static func contractionLength(_ text: [UInt8], _ position: Int, _ end: Int) -> Int {
         guard position < end else { return 0 }
         switch text[position] {
         case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"): return 1

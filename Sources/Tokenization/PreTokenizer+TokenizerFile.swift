@@ -3,7 +3,14 @@ extension PreTokenizer {
     private static let knownPatterns: [String: Split] = [
         #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
         #"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
+        llama3Pattern(digits: #"\p{N}{1,3}"#): .llama3(maxDigits: 3),
+        llama3Pattern(digits: #"\p{N}"#): .llama3(maxDigits: 1),
     ]
+
+    private static func llama3Pattern(digits: String) -> String {
+        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"# + digits
+            + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+    }
 
     /// Recognises `[Digits,] [Split,] ByteLevel`.
     init(_ step: TokenizerFile.Step?, _ file: String) throws(TokenizationError) {
@@ -46,7 +53,8 @@ extension PreTokenizer {
     private static func refusal(_ file: String, _ found: String) -> TokenizationError {
         TokenizationError(
             file: file, found: "pre_tokenizer is \(found)",
-            expected: "ByteLevel, alone or after Digits(individual_digits: true) or a Split by the GPT-2 pattern",
+            expected:
+                "ByteLevel, alone or after Digits(individual_digits: true) or a Split by the pattern of GPT-2, Llama 3 or Qwen2",
             hint: "this tokenizer's way of splitting text is not supported; use another model")
     }
 }

@@ -1,12 +1,14 @@
 /// Cuts text into the pieces inside which bytes may merge.
 ///
-/// A further split (llama-bpe, qwen2) is one more `Split` case with its own `…End(in:from:to:)` scanner.
+/// A further split is one more `Split` case with its own `…End(in:from:to:)` scanner.
 struct PreTokenizer: Sendable, Equatable {
     enum Split: Sendable, Equatable {
         /// No split: the text is one piece.
         case whole
         /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
         case gpt2
+        /// That of Llama 3 and Qwen2, which differ in how many digits go together: see `llama3End`.
+        case llama3(maxDigits: Int)
     }
 
     var split: Split
@@ -54,15 +56,24 @@ struct PreTokenizer: Sendable, Equatable {
         _ text: [UInt8], _ range: Range<Int>, _ classes: UnicodeClasses, _ body: ([UInt8], Range<Int>) -> Void
     ) {
         switch split {
-        case .whole:
-            body(text, range)
-        case .gpt2:
-            var position = range.lowerBound
-            while position < range.upperBound {
-                let end = Self.gpt2End(in: text, from: position, to: range.upperBound, classes)
-                body(text, position..<end)
-                position = end
+        case .whole: body(text, range)
+        case .gpt2: forEachPiece(of: range, body, text) { Self.gpt2End(in: text, from: $0, to: $1, classes) }
+        case .llama3(let maxDigits):
+            forEachPiece(of: range, body, text) {
+                Self.llama3End(in: text, from: $0, to: $1, maxDigits: maxDigits, classes)
             }
+        }
+    }
+
+    @inline(__always)
+    private func forEachPiece(
+        of range: Range<Int>, _ body: ([UInt8], Range<Int>) -> Void, _ text: [UInt8], end: (Int, Int) -> Int
+    ) {
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let next = end(position, range.upperBound)
+            body(text, position..<next)
+            position = next
         }
     }
 

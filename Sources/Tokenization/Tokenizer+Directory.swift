@@ -1,24 +1,43 @@
 import Foundation
 
 extension Tokenizer {
-    /// The tokenizer of a Hugging Face directory: `tokenizer.json`, `tokenizer_config.json`, and
-    /// `chat_template.jinja` if there is one (it goes before the template of `tokenizer_config.json`).
+    /// The tokenizer of a Hugging Face directory: `tokenizer.json`, or `tokenizer.model` where there is none;
+    /// `tokenizer_config.json`, and `chat_template.jinja` if there is one (it goes before the template of
+    /// `tokenizer_config.json`).
     /// - Throws: for a missing file, broken JSON, and whatever of `tokenizer.json` would make its ids differ from
     ///   this tokenizer's: each error names the file and the part.
     public convenience init(directory: String) throws(TokenizationError) {
         let path = Self.path("tokenizer.json", directory)
-        let file = try SourceFile(path: path).decode(TokenizerFile.self)
+        let modelPath = Self.path("tokenizer.model", directory)
+        let files = FileManager.default
+        let isSentencePiece = !files.fileExists(atPath: path) && files.fileExists(atPath: modelPath)
+        let file = isSentencePiece ? nil : try SourceFile(path: path).decode(TokenizerFile.self)
         let configurationPath = Self.path("tokenizer_config.json", directory)
         let configuration = try SourceFile(path: configurationPath).decode(TokenizerConfiguration.self)
         let template = Self.path("chat_template.jinja", directory)
         let templateSource =
-            FileManager.default.fileExists(atPath: template)
+            files.fileExists(atPath: template)
             ? String(decoding: try SourceFile(path: template).data, as: UTF8.self)
             : configuration.chatTemplate?.source
+        if let file {
+            try self.init(
+                file, path: path, configuration: configuration, configurationPath: configurationPath,
+                templateSource: templateSource)
+        } else {
+            try self.init(
+                try SentencePieceFile(try SourceFile(path: modelPath)), configuration: configuration,
+                configurationPath: configurationPath, templateSource: templateSource)
+        }
+    }
 
+    private convenience init(
+        _ file: TokenizerFile, path: String, configuration: TokenizerConfiguration, configurationPath: String,
+        templateSource: String?
+    ) throws(TokenizationError) {
         let model = file.model
         let added = file.addedTokens ?? []
-        try Self.checkSupported(file, path)
+        let isSentencePiece = model.byteFallback == true
+        try file.checkSupported(path)
         let ids = Dictionary(added.map { ($0.content, $0.id) }, uniquingKeysWith: { first, _ in first })
             .merging(model.vocab) { first, _ in first }
         func id(_ text: String?, _ key: String, _ file: String) throws(TokenizationError) -> Int32? {
@@ -28,19 +47,40 @@ extension Tokenizer {
                 file: file, found: "\(key) is \"\(text)\", which is not in the vocabulary", expected: "a known token",
                 hint: "the files belong to different models")
         }
-        let encoder = try BytePairEncoder(
-            vocabulary: try Self.vocabulary(model, added, path), merges: try Self.merges(model, path),
-            unknownToken: try id(model.unkToken, "model.unk_token", path), fusesUnknown: model.fuseUnk ?? false,
-            ignoresMerges: model.ignoreMerges ?? false, file: path)
-
+        let vocabulary = try Self.vocabulary(model, added, path)
+        let merges = try Self.merges(model, path)
+        let unknown = try id(model.unkToken, "model.unk_token", path)
+        // Like `tokenizers`: tokens that skip the normalizer are found first, then the others in what is left.
+        func tokens(normalized: Bool) -> [TokenizerFile.AddedToken] {
+            added.filter { ($0.normalized ?? false) == normalized }
+        }
+        let first = Step.split(AddedTokens(tokens(normalized: false).map { AddedTokens.Entry($0) }))
+        let textModel: Model
+        let steps: [Step]
+        if isSentencePiece {
+            textModel = .sentencePiece(try SentencePieceEncoder(vocabulary: vocabulary, pairs: merges, file: path))
+            let (prefix, normalizes) = try file.spacePrefix(path)
+            let second = tokens(normalized: true).map { token in
+                normalizes ? AddedTokens.Entry(token, prefix: prefix) : AddedTokens.Entry(token)
+            }
+            steps =
+                normalizes
+                ? [first, .prefix(prefix), .split(AddedTokens(second))]
+                : [first, .split(AddedTokens(second)), .prefix(prefix)]
+        } else {
+            let encoder = try BytePairEncoder(
+                vocabulary: vocabulary, merges: merges, unknownToken: unknown, fusesUnknown: model.fuseUnk ?? false,
+                ignoresMerges: model.ignoreMerges ?? false, file: path)
+            textModel = .byteLevel(encoder, try PreTokenizer(file.preTokenizer, path))
+            let composes = file.normalizer?.flattened.isEmpty == false
+            steps =
+                [first] + (composes ? [.compose] : [])
+                + [.split(AddedTokens(tokens(normalized: true).map { AddedTokens.Entry($0, composed: composes) }))]
+        }
         let prefix = try id(try Self.prefixToken(file.postProcessor, path), "post_processor's token", path)
         let bos = try id(configuration.bosToken?.content, "bos_token", configurationPath)
-        // Like `tokenizers`: tokens that skip the normalizer are found first, then the others in what is left.
-        let stages = [false, true].map { normalized in
-            AddedTokens(added.filter { ($0.normalized ?? false) == normalized }.map(AddedTokens.Entry.init))
-        }
         self.init(
-            encoder: encoder, preTokenizer: try PreTokenizer(file.preTokenizer, path), addedTokens: stages,
+            model: textModel, steps: steps, stripsSpace: isSentencePiece && file.decoderStripsSpace,
             bosToken: prefix ?? bos,
             eosToken: try id(configuration.eosToken?.content, "eos_token", configurationPath),
             addsBOS: prefix != nil, chatTemplateSource: templateSource)
@@ -48,35 +88,6 @@ extension Tokenizer {
 
     private static func path(_ name: String, _ directory: String) -> String {
         URL(fileURLWithPath: directory).appendingPathComponent(name).path
-    }
-
-    /// Refuses the parts that change ids and are not implemented.
-    private static func checkSupported(_ file: TokenizerFile, _ path: String) throws(TokenizationError) {
-        func refuse(_ found: String, _ expected: String) -> TokenizationError {
-            TokenizationError(
-                file: path, found: found, expected: expected, hint: "use a model with a byte-level BPE tokenizer")
-        }
-        let model = file.model
-        if let type = model.type, type != "BPE" { throw refuse("model.type is \"\(type)\"", "\"BPE\"") }
-        if model.byteFallback == true { throw refuse("model.byte_fallback is true", "false") }
-        if let dropout = model.dropout, dropout != 0 { throw refuse("model.dropout is \(dropout)", "none") }
-        if let text = model.continuingSubwordPrefix, !text.isEmpty {
-            throw refuse("model.continuing_subword_prefix is \"\(text)\"", "none")
-        }
-        if let text = model.endOfWordSuffix, !text.isEmpty {
-            throw refuse("model.end_of_word_suffix is \"\(text)\"", "none")
-        }
-        if let step = file.normalizer?.flattened.first { throw refuse("normalizer is \(step.type)", "none") }
-        let decoders = file.decoder?.flattened.map(\.type) ?? []
-        if decoders != ["ByteLevel"] {
-            throw refuse("decoder is \(decoders.isEmpty ? "missing" : decoders.joined(separator: ", "))", "ByteLevel")
-        }
-        if let token = file.addedTokens?.first(where: { $0.singleWord == true }) {
-            throw refuse("added token \"\(token.content)\" has single_word true", "false")
-        }
-        if let token = file.addedTokens?.first(where: \.content.isEmpty) {
-            throw refuse("added token \(token.id) has no text", "a text")
-        }
     }
 
     private static func merges(
@@ -117,9 +128,12 @@ extension Tokenizer {
             }
             tokens[Int(id)] = (text, kind)
         }
-        for (text, id) in model.vocab { try place(text, id, .normal) }
+        let isSentencePiece = model.byteFallback == true
+        for (text, id) in model.vocab {
+            try place(text, id, isSentencePiece && SpaceMark.byte(of: text) != nil ? .byte : .normal)
+        }
         for token in added { try place(token.content, token.id, token.special == true ? .special : .added) }
-        return try Vocabulary(tokens, file: path)
+        return try Vocabulary(tokens, spelling: isSentencePiece ? .sentencePiece : .byteAlphabet, file: path)
     }
 
     /// The token that the post-processor puts before a text.
@@ -149,9 +163,17 @@ extension Tokenizer {
 }
 
 extension AddedTokens.Entry {
-    fileprivate init(_ token: TokenizerFile.AddedToken) {
+    /// - Parameters:
+    ///   - composed: the token's own text goes through NFC first.
+    ///   - prefix: the token's own text goes through SentencePiece's normalizer first.
+    fileprivate init(
+        _ token: TokenizerFile.AddedToken, composed: Bool = false, prefix: Tokenizer.SpacePrefix? = nil
+    ) {
+        var bytes = Array(token.content.utf8)
+        if composed { bytes = Tokenizer.composed(bytes, 0..<bytes.count) }
+        if let prefix { bytes = prefix.applied(to: bytes, 0..<bytes.count, after: .start) }
         self.init(
-            id: token.id, bytes: Array(token.content.utf8), isSpecial: token.special ?? false,
-            takesSpaceBefore: token.lstrip ?? false, takesSpaceAfter: token.rstrip ?? false)
+            id: token.id, bytes: bytes, isSpecial: token.special ?? false, takesSpaceBefore: token.lstrip ?? false,
+            takesSpaceAfter: token.rstrip ?? false)
     }
 }

@@ -1,15 +1,15 @@
 extension Tokenizer {
     /// The tokenizer that a GGUF file describes.
     /// - Parameter file: the file's name, for errors.
-    /// - Throws: for a model other than byte-level BPE, an unknown `pre`, a vocabulary with empty or repeated tokens,
-    ///   merges outside the vocabulary, and ids outside it.
+    /// - Throws: for a model other than byte-level or SentencePiece BPE, an unknown `pre`, a vocabulary with empty or
+    ///   repeated tokens, merges outside the vocabulary, and ids outside it.
     public convenience init(gguf: GGUFVocabulary, file: String) throws(TokenizationError) {
-        guard gguf.model == "gpt2" else {
+        guard ["gpt2", "llama"].contains(gguf.model) else {
             throw TokenizationError(
-                file: file, found: "tokenizer.ggml.model is \"\(gguf.model)\"", expected: "\"gpt2\" (byte-level BPE)",
-                hint: "use a model with a byte-level BPE tokenizer")
+                file: file, found: "tokenizer.ggml.model is \"\(gguf.model)\"",
+                expected: "\"gpt2\" (byte-level BPE) or \"llama\" (SentencePiece BPE)",
+                hint: "use a model with one of these tokenizers")
         }
-        let preTokenizer = try PreTokenizer(ggufName: gguf.pre, file: file)
         let types = gguf.tokenTypes ?? Array(repeating: 1, count: gguf.tokens.count)
         guard types.count == gguf.tokens.count, !types.isEmpty else {
             throw TokenizationError(
@@ -22,12 +22,37 @@ extension Tokenizer {
                 file: file, found: "special token \(id) in a vocabulary of \(gguf.tokens.count)",
                 expected: "an id below \(gguf.tokens.count)", hint: "the file is damaged; fetch it again")
         }
-        guard !gguf.addBOS || gguf.bosToken != nil else {
+        guard gguf.addBOS != true || gguf.bosToken != nil else {
             throw TokenizationError(
                 file: file, found: "tokenizer.ggml.add_bos_token without bos_token_id", expected: "both or neither",
                 hint: "the file is damaged; fetch it again")
         }
-        let kinds = types.map(Vocabulary.Kind.init(ggufType:))
+        if gguf.model == "llama" {
+            try self.init(sentencePiece: gguf, types: types, file: file)
+        } else {
+            try self.init(byteLevel: gguf, types: types, file: file)
+        }
+    }
+
+    private convenience init(
+        sentencePiece gguf: GGUFVocabulary, types: [Int32], file: String
+    ) throws(TokenizationError) {
+        guard let scores = gguf.scores, scores.count == types.count else {
+            throw TokenizationError(
+                file: file, found: "\(types.count) tokens and \(gguf.scores?.count ?? 0) tokenizer.ggml.scores",
+                expected: "one score for each token", hint: "the file is damaged; fetch it again")
+        }
+        let pieces = types.indices.map {
+            SentencePieceFile.Piece(text: gguf.tokens[$0], score: scores[$0], type: types[$0])
+        }
+        try self.init(
+            pieces: pieces, place: gguf.addSpacePrefix ? .everyPart : .nowhere, bosToken: gguf.bosToken,
+            eosToken: gguf.eosToken, addsBOS: gguf.addBOS ?? true, templateSource: gguf.chatTemplate, file: file)
+    }
+
+    private convenience init(byteLevel gguf: GGUFVocabulary, types: [Int32], file: String) throws(TokenizationError) {
+        let kind = try GGUFKind(name: gguf.pre, file: file)
+        let kinds = types.map { Vocabulary.Kind(sentencePieceType: $0 == 6 ? 1 : $0) }
         let vocabulary = try Vocabulary(Array(zip(gguf.tokens, kinds)), file: file)
         var merges: [(Substring, Substring)] = []
         merges.reserveCapacity(gguf.merges.count)
@@ -36,14 +61,15 @@ extension Tokenizer {
         }
         // The unknown token is never used: like llama.cpp, bytes without a token are dropped.
         let encoder = try BytePairEncoder(
-            vocabulary: vocabulary, merges: merges, unknownToken: nil, fusesUnknown: false, ignoresMerges: false,
-            file: file)
+            vocabulary: vocabulary, merges: merges, unknownToken: nil, fusesUnknown: false,
+            ignoresMerges: kind.ignoresMerges, file: file)
         let added = kinds.indices.filter { kinds[$0] == .special || kinds[$0] == .added }.map {
             AddedTokens.Entry(id: Int32($0), bytes: Array(gguf.tokens[$0].utf8), isSpecial: kinds[$0] == .special)
         }
         self.init(
-            encoder: encoder, preTokenizer: preTokenizer, addedTokens: [AddedTokens(added)], bosToken: gguf.bosToken,
-            eosToken: gguf.eosToken, addsBOS: gguf.addBOS, chatTemplateSource: gguf.chatTemplate)
+            model: .byteLevel(encoder, kind.preTokenizer), steps: [.split(AddedTokens(added))],
+            bosToken: gguf.bosToken, eosToken: gguf.eosToken,
+            addsBOS: (gguf.addBOS ?? kind.addsBOS) && gguf.bosToken != nil, chatTemplateSource: gguf.chatTemplate)
     }
 
     /// `"left right"` → its two tokens.
@@ -63,30 +89,33 @@ extension Tokenizer {
     }
 }
 
-extension Vocabulary.Kind {
-    fileprivate init(ggufType: Int32) {
-        switch ggufType {
-        case 2, 3: self = .special
-        case 4: self = .added
-        case 5: self = .unused
-        default: self = .normal
-        }
-    }
-}
+/// What a name of `tokenizer.ggml.pre` means.
+private struct GGUFKind {
+    let preTokenizer: PreTokenizer
+    var ignoresMerges = false
+    /// Unless the file says otherwise.
+    var addsBOS = false
 
-extension PreTokenizer {
-    /// Names of `tokenizer.ggml.pre` and what they mean.
-    private static let ggufNames: [String: PreTokenizer] = [
-        "gpt-2": PreTokenizer(split: .gpt2),
-        "smollm": PreTokenizer(split: .gpt2, isolatesDigits: true),
+    private static let known: [String: GGUFKind] = [
+        "gpt-2": GGUFKind(preTokenizer: PreTokenizer(split: .gpt2)),
+        "smollm": GGUFKind(preTokenizer: PreTokenizer(split: .gpt2, isolatesDigits: true)),
+        "llama-bpe": GGUFKind(
+            preTokenizer: PreTokenizer(split: .llama3(maxDigits: 3)), ignoresMerges: true, addsBOS: true),
+        "qwen2": GGUFKind(preTokenizer: PreTokenizer(split: .llama3(maxDigits: 1))),
     ]
 
-    fileprivate init(ggufName: String?, file: String) throws(TokenizationError) {
-        guard let name = ggufName, let known = Self.ggufNames[name] else {
-            let names = Self.ggufNames.keys.sorted().map { "\"\($0)\"" }.joined(separator: " or ")
+    private init(preTokenizer: PreTokenizer, ignoresMerges: Bool = false, addsBOS: Bool = false) {
+        self.preTokenizer = preTokenizer
+        self.ignoresMerges = ignoresMerges
+        self.addsBOS = addsBOS
+    }
+
+    init(name: String?, file: String) throws(TokenizationError) {
+        guard let name, let known = Self.known[name] else {
+            let names = Self.known.keys.sorted().map { "\"\($0)\"" }.joined(separator: " or ")
             throw TokenizationError(
                 file: file,
-                found: ggufName.map { "tokenizer.ggml.pre is \"\($0)\"" } ?? "tokenizer.ggml.pre is missing",
+                found: name.map { "tokenizer.ggml.pre is \"\($0)\"" } ?? "tokenizer.ggml.pre is missing",
                 expected: names, hint: "this tokenizer's way of splitting text is not supported; use another model")
         }
         self = known

@@ -37,10 +37,12 @@ extension GGUFVocabulary {
             tokenTypes: values["tokenizer.ggml.token_type"]?.elements?.compactMap {
                 $0.integer.flatMap { Int32(exactly: $0) }
             },
+            scores: values["tokenizer.ggml.scores"]?.elements?.compactMap { $0.number.map { Float($0) } },
             // Tokenizers without merges are refused by their kind, with a better message.
             merges: strings("tokenizer.ggml.merges") ?? [], bosToken: token("tokenizer.ggml.bos_token_id"),
             eosToken: token("tokenizer.ggml.eos_token_id"), unknownToken: token("tokenizer.ggml.unknown_token_id"),
-            addBOS: values["tokenizer.ggml.add_bos_token"]?.flag ?? false,
+            addBOS: values["tokenizer.ggml.add_bos_token"]?.flag,
+            addSpacePrefix: values["tokenizer.ggml.add_space_prefix"]?.flag ?? true,
             chatTemplate: values["tokenizer.chat_template"]?.text)
     }
 }

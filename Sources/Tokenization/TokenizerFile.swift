@@ -1,6 +1,6 @@
 import Foundation
 
-/// What `tokenizer.json` holds, as far as byte-level BPE needs it.
+/// What `tokenizer.json` holds, as far as BPE over bytes or characters needs it.
 struct TokenizerFile: Decodable {
     struct AddedToken: Decodable {
         let id: Int32
@@ -85,6 +85,14 @@ struct TokenizerFile: Decodable {
         let behavior: String?
         let invert: Bool?
         let single: [TemplatePart]?
+        /// Of `Prepend`.
+        let prepend: String?
+        /// Of `Replace`.
+        let content: String?
+        /// Of `Metaspace`.
+        let replacement: String?
+        let prependScheme: String?
+        let split: Bool?
         private let normalizers: [Step]?
         private let pretokenizers: [Step]?
         private let processors: [Step]?
@@ -92,6 +100,8 @@ struct TokenizerFile: Decodable {
 
         enum CodingKeys: String, CodingKey {
             case type, pattern, behavior, invert, single, normalizers, pretokenizers, processors, decoders
+            case prepend, content, replacement, split
+            case prependScheme = "prepend_scheme"
             case addPrefixSpace = "add_prefix_space"
             case useRegex = "use_regex"
             case individualDigits = "individual_digits"
@@ -163,11 +173,26 @@ struct TokenizerConfiguration: Decodable {
         }
     }
 
+    /// Of `added_tokens_decoder`, by id.
+    struct AddedToken: Decodable {
+        let content: String
+        let lstrip: Bool?
+        let rstrip: Bool?
+        let special: Bool?
+    }
+
     let bosToken: Token?
     let eosToken: Token?
     let chatTemplate: Template?
+    let addBOS: Bool?
+    /// The older way of SentencePiece tokenizers: a space after each special token.
+    let legacy: Bool?
+    let addedTokens: [String: AddedToken]?
 
     enum CodingKeys: String, CodingKey {
+        case legacy
+        case addBOS = "add_bos_token"
+        case addedTokens = "added_tokens_decoder"
         case bosToken = "bos_token"
         case eosToken = "eos_token"
         case chatTemplate = "chat_template"

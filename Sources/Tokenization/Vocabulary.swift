@@ -7,8 +7,18 @@ struct Vocabulary: Sendable {
         case added
         /// Cut out of the text too, but a mark: `decode` can leave it out.
         case special
+        /// One byte of a character that has no token (SentencePiece's `<0x0A>`).
+        case byte
         /// Holds a place; never in a text.
         case unused
+    }
+
+    /// How the texts of normal tokens are written.
+    enum Spelling: Sendable {
+        /// GPT-2's: each byte is one character.
+        case byteAlphabet
+        /// SentencePiece's: UTF-8, with `▁` for a space.
+        case sentencePiece
     }
 
     /// One per id.
@@ -22,7 +32,9 @@ struct Vocabulary: Sendable {
     var count: Int { kinds.count }
 
     /// - Throws: an error for an empty token, and for two normal tokens with the same text.
-    init(_ tokens: [(text: String, kind: Kind)], file: String) throws(TokenizationError) {
+    init(
+        _ tokens: [(text: String, kind: Kind)], spelling: Spelling = .byteAlphabet, file: String
+    ) throws(TokenizationError) {
         var bytes: [UInt8] = []
         var offsets = [0]
         var mergeable: [Int32] = []
@@ -34,16 +46,30 @@ struct Vocabulary: Sendable {
                     file: file, found: "token \(id) of \(tokens.count) has no text", expected: "a text for every id",
                     hint: "the vocabulary is damaged; fetch the file again")
             }
-            switch token.kind {
-            case .normal:
+            switch (token.kind, spelling) {
+            case (.normal, .byteAlphabet):
                 // A text outside the byte alphabet stands for itself and cannot come out of merging bytes.
                 if ByteAlphabet.append(token.text, to: &bytes) {
                     mergeable.append(Int32(id))
                 } else {
                     bytes += token.text.utf8
                 }
-            case .added, .special, .unused:
-                bytes += token.text.utf8
+            case (.normal, .sentencePiece):
+                SpaceMark.append(token.text.utf8, to: &bytes)
+                mergeable.append(Int32(id))
+            case (.byte, _):
+                guard let byte = SpaceMark.byte(of: token.text) else {
+                    throw TokenizationError(
+                        file: file, found: "byte token \(id) is \"\(token.text)\"", expected: "<0x00> … <0xFF>",
+                        hint: "the vocabulary is damaged; fetch the file again")
+                }
+                bytes.append(byte)
+            case (.added, _), (.special, _), (.unused, _):
+                if spelling == .sentencePiece && token.kind == .added {
+                    SpaceMark.append(token.text.utf8, to: &bytes)
+                } else {
+                    bytes += token.text.utf8
+                }
                 if token.kind == .added { addedMergeable.append(Int32(id)) }
             }
             offsets.append(bytes.count)

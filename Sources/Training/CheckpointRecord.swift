@@ -30,6 +30,8 @@ public struct CheckpointRecord: Codable, Equatable, Sendable {
     /// Trained values.
     public var valueCount: Int
     public var summary: TrainingSummary
+    /// nil where nothing has been measured.
+    public var validation: ValidationRecord?
     public var identity: RunIdentity
     public var maker: Maker
     /// Which rank owned which values; see `StateTransfer.layout`.
@@ -54,14 +56,15 @@ public struct CheckpointRecord: Codable, Equatable, Sendable {
     public init(bytes: [UInt8]) throws { self = try JSONDecoder().decode(Self.self, from: Data(bytes)) }
 
     init(
-        step: Int, totalSteps: Int, updates: Int, valueCount: Int, summary: TrainingSummary, identity: RunIdentity,
-        maker: Maker, layout: String
+        step: Int, totalSteps: Int, updates: Int, valueCount: Int, summary: TrainingSummary,
+        validation: ValidationRecord? = nil, identity: RunIdentity, maker: Maker, layout: String
     ) {
         self.step = step
         self.totalSteps = totalSteps
         self.updates = updates
         self.valueCount = valueCount
         self.summary = summary
+        self.validation = validation
         self.identity = identity
         self.maker = maker
         self.layout = layout

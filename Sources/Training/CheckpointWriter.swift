@@ -10,11 +10,16 @@ public struct CheckpointWriter {
         public var identity: RunIdentity
         public var maker: CheckpointRecord.Maker
         public var mask: NeuronMask?
+        /// Where the best rows so far are kept, if they are; each checkpoint holds those of its time.
+        public var bestPath: String?
 
-        public init(identity: RunIdentity, maker: CheckpointRecord.Maker, mask: NeuronMask?) {
+        public init(
+            identity: RunIdentity, maker: CheckpointRecord.Maker, mask: NeuronMask?, bestPath: String? = nil
+        ) {
             self.identity = identity
             self.maker = maker
             self.mask = mask
+            self.bestPath = bestPath
         }
     }
 
@@ -102,9 +107,13 @@ public struct CheckpointWriter {
             to: "\(aside)/\(TrainingCheckpoint.weightsName(hasMask: contents.mask != nil))")
         try contents.mask?.save(to: "\(aside)/\(TrainingCheckpoint.maskName)")
         try stream.write(to: "\(aside)/\(TrainingCheckpoint.momentsName)")
+        if let best = contents.bestPath, trainer.validation.bestStep > 0 {
+            try RunFolder.link(best, to: "\(aside)/\(TrainingCheckpoint.bestName)")
+        }
         let record = CheckpointRecord(
             step: trainer.step, totalSteps: trainer.totalSteps, updates: trainer.updates,
-            valueCount: trainer.trainable.count, summary: trainer.summary, identity: contents.identity,
+            valueCount: trainer.trainable.count, summary: trainer.summary,
+            validation: trainer.validation.step > 0 ? trainer.validation : nil, identity: contents.identity,
             maker: contents.maker, layout: layout)
         let text = String(decoding: try record.bytes(), as: UTF8.self)
         try AtomicFile.write(text, to: "\(aside)/\(TrainingCheckpoint.recordName)")

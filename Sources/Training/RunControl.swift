@@ -6,12 +6,16 @@ public struct RunControl {
     public var saveEvery: Int
     /// Saves the trainer's state. Collective. nil: nothing is ever saved.
     public var save: ((Trainer) throws -> Void)?
+    /// Measurements on other rows; nil: none.
+    public var validation: Validation?
 
     public init(
-        saveEvery: Int = 0, signal: @escaping () -> Int32 = { 0 }, save: ((Trainer) throws -> Void)? = nil
+        saveEvery: Int = 0, signal: @escaping () -> Int32 = { 0 }, validation: Validation? = nil,
+        save: ((Trainer) throws -> Void)? = nil
     ) {
         self.saveEvery = saveEvery
         self.signal = signal
+        self.validation = validation
         self.save = save
     }
 }

@@ -12,6 +12,8 @@ public final class RunFolder {
     public var metricsPath: String { path + "/metrics.jsonl" }
     public var neuronsPath: String { path + "/neurons.safetensors" }
     public var profilePath: String { path + "/profile.safetensors" }
+    /// The trained rows of the lowest validation loss, while a run with `--keep-best` is not over.
+    public var bestPath: String { path + "/best.safetensors" }
     public var finalPath: String { path + "/final" }
 
     /// Folders that `init` made, outermost first.
@@ -78,7 +80,7 @@ public final class RunFolder {
     /// fails before its first step. What an earlier part of the run has left stays.
     public func discard() {
         guard !isOld else { return }
-        for file in [configurationPath, manifestPath, metricsPath, profilePath, neuronsPath, finalPath] {
+        for file in [configurationPath, manifestPath, metricsPath, profilePath, neuronsPath, bestPath, finalPath] {
             try? FileManager.default.removeItem(atPath: file)
         }
         for folder in created.reversed() { rmdir(folder) }
@@ -107,6 +109,33 @@ public final class RunFolder {
             try? files.removeItem(atPath: aside)
             throw Self.error(finalPath, "cannot be put in place: \(reason)")
         }
+    }
+
+    /// Puts a file that never changes in place under another name, in the place of what was there: the same one where the
+    /// file system can, else a copy.
+    static func link(_ path: String, to other: String) throws(TrainingError) {
+        let aside = "\(other).writing-\(getpid())"
+        let files = FileManager.default
+        try? files.removeItem(atPath: aside)
+        do {
+            do { try files.linkItem(atPath: path, toPath: aside) } catch {
+                try files.copyItem(atPath: path, toPath: aside)
+            }
+        } catch {
+            throw TrainingError(
+                subject: other, found: "cannot be written: \(error.localizedDescription)",
+                expected: "a copy of \(path)",
+                hint: "check the folder's permissions and the free space", isFault: true)
+        }
+        guard rename(aside, other) == 0 else {
+            let reason = String(cString: strerror(errno))
+            try? files.removeItem(atPath: aside)
+            throw TrainingError(
+                subject: other, found: "cannot be put in place: \(reason)", expected: "a copy of \(path)",
+                hint: "check the folder's permissions and the free space", isFault: true)
+        }
+        // Two names of one file: rename leaves both, and nothing is to be done.
+        try? files.removeItem(atPath: aside)
     }
 
     private static func error(_ path: String, _ found: String) -> TrainingError {

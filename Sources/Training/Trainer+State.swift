@@ -67,6 +67,7 @@ extension Trainer {
         }
         step = record.step
         summary = record.summary
+        validation = record.validation ?? ValidationRecord()
         optimizer.updates = record.updates
         return isSameLayout || !stateBuffers.contains { $0.holder == .everyRank }
     }
@@ -75,28 +76,17 @@ extension Trainer {
 /// The tensors of a checkpoint, on rank 0.
 private struct CheckpointSource {
     private let moments: SafetensorsFile
-    /// In packed order.
-    private let weights: [(offset: Int, tensor: FloatTensor)]
+    private let weights: SavedRows
     private let tensors: [String: FloatTensor]
 
     init(_ checkpoint: TrainingCheckpoint, trainable: TrainableRows, parameters: [Parameter]) throws(CheckpointError) {
         let hasMask = checkpoint.record.maker.maskHash != nil
-        let file = try SafetensorsFile(
-            path: "\(checkpoint.path)/\(TrainingCheckpoint.weightsName(hasMask: hasMask))")
-        var weights: [(offset: Int, tensor: FloatTensor)] = []
-        for entry in trainable.entries {
-            let module = parameters[entry.parameter].module
-            guard try file.integers("\(module).rows") == entry.rows ?? Array(0..<Int32(entry.rowCount)) else {
-                throw CheckpointError(
-                    file: file.path, item: module, found: "other rows", expected: "those that are trained",
-                    hint: "the checkpoint is another run's")
-            }
-            weights.append((entry.offset, try file.floats("\(module).weight", shape: [entry.rowCount, entry.columns])))
-        }
+        weights = try SavedRows(
+            path: "\(checkpoint.path)/\(TrainingCheckpoint.weightsName(hasMask: hasMask))", trainable: trainable,
+            parameters: parameters)
         moments = try SafetensorsFile(path: "\(checkpoint.path)/\(TrainingCheckpoint.momentsName)")
         var tensors: [String: FloatTensor] = [:]
         for name in moments.entries.keys.sorted() { tensors[name] = try moments.floats(name, shape: [trainable.count]) }
-        self.weights = weights
         self.tensors = tensors
     }
 
@@ -125,12 +115,5 @@ private struct CheckpointSource {
         into.update(from: tensor.pointer + range.lowerBound, count: range.count)
     }
 
-    func fillWeights(_ range: Range<Int>, _ into: UnsafeMutablePointer<Float>) {
-        for (offset, tensor) in weights {
-            let common = (offset..<offset + tensor.count).clamped(to: range)
-            guard !common.isEmpty else { continue }
-            (into + common.lowerBound - range.lowerBound).update(
-                from: tensor.pointer + common.lowerBound - offset, count: common.count)
-        }
-    }
+    func fillWeights(_ range: Range<Int>, _ into: UnsafeMutablePointer<Float>) { weights.fill(range, into) }
 }

@@ -21,6 +21,10 @@ public final class Trainer {
     /// Steps done.
     public internal(set) var step = 0
     public internal(set) var summary = TrainingSummary()
+    /// What was measured on other rows so far.
+    public internal(set) var validation = ValidationRecord()
+    /// Whether `run` returned because the loss on other rows does not fall any more.
+    public private(set) var isExhausted = false
     /// Why `run` returned before the last step; nil if it did not.
     public private(set) var stopRequest: StopRequest?
 
@@ -71,7 +75,8 @@ public final class Trainer {
         (batch.exchange.gradientCodec, batch.exchange.weightCodec)
     }
 
-    /// Trains to the end, or until a rank is asked to stop: then all ranks stop after the same step. Collective.
+    /// Trains to the end, until the loss on other rows does not fall any more, or until a rank is asked to stop: then all
+    /// ranks stop after the same step. Collective.
     ///
     /// - Parameters:
     ///   - control: when to save, and whether to stop. A run that is stopped, or given up because of gradients that are
@@ -91,7 +96,9 @@ public final class Trainer {
             try save(self)
             savedStep = step
         }
-        while step < totalSteps {
+        // A run that was stopped may have left a measurement to the part that goes on.
+        isExhausted = try validate(control.validation)
+        while step < totalSteps, !isExhausted {
             let progress: TrainingProgress
             do {
                 progress = try performStep(signal: control.signal(), settles: isRead(afterStep: step + 1, control))
@@ -108,11 +115,13 @@ public final class Trainer {
                 throw error
             }
             if step % configuration.replicaCheckInterval == 0 || step == totalSteps { try requireEqualWeights() }
-            guard step < totalSteps else { break }
-            if stopRequest != nil {
+            // Whoever is asked to stop has no time for a measurement.
+            if stopRequest != nil, step < totalSteps {
                 try save()
                 break
             }
+            isExhausted = try validate(control.validation)
+            guard step < totalSteps, !isExhausted else { break }
             if control.saveEvery > 0, step % control.saveEvery == 0 { try save() }
         }
         return summary

@@ -16,6 +16,8 @@ public struct TrainingCheckpoint: Sendable {
     static let recordName = "state.json"
     static let momentsName = "moments.safetensors"
     static let maskName = "neurons.safetensors"
+    /// The rows of the lowest validation loss so far; with `--keep-best`.
+    static let bestName = "best.safetensors"
     /// In the format of `RowAdapter`; that of selected neurons can be used as an adapter.
     static func weightsName(hasMask: Bool) -> String { hasMask ? "adapter.safetensors" : "weights.safetensors" }
 
@@ -44,6 +46,12 @@ public struct TrainingCheckpoint: Sendable {
     /// The trained neurons; nil where all rows are trained.
     public func mask() throws -> NeuronMask? {
         record.maker.maskHash == nil ? nil : try NeuronMask.load("\(path)/\(Self.maskName)")
+    }
+
+    /// Puts the best rows of the checkpoint's time into the folder of the run that goes on, if there are any.
+    public func placeBest(at path: String) throws(TrainingError) {
+        let own = "\(self.path)/\(Self.bestName)"
+        if FileManager.default.fileExists(atPath: own) { try RunFolder.link(own, to: path) }
     }
 
     // MARK: - In the folder of a run

@@ -34,9 +34,9 @@ struct LoadedModel {
         let source = tokenizer.chatTemplateSource
         template =
             if let templateName {
-                try ChatTemplate(named: templateName, source: source)
+                try ChatTemplate(named: templateName, source: source, marks: tokenizer.marks)
             } else {
-                try ChatTemplate.detect(source: source, file: path)
+                try ChatTemplate.detect(source: source, file: path, marks: tokenizer.marks)
             }
         team = WorkerTeam(threads: threads)
         cacheFolder = options.cache ?? Self.defaultCache

@@ -8,6 +8,9 @@ struct Workload {
     /// SHA-256 of the data file.
     let dataHash: String
 
+    private let data: DataOptions
+    private let fields: [String: String]
+
     /// Collective; checks that all ranks see the same data file.
     /// - Parameter split: which file of a folder is meant: `train` or `test`.
     init(
@@ -18,8 +21,8 @@ struct Workload {
         let compute = session.compute(requested: model.compute)
         let fields = try session.agree { try data.fields() }
         let file = try session.agree { try Dataset.resolve(data.data, split: split) }
-        dataHash = try session.requireAgreement(onFile: file)
-        (loaded, dataset) = try session.agree {
+        let dataHash = try session.requireAgreement(onFile: file)
+        let (loaded, dataset) = try session.agree {
             let loaded = try LoadedModel(
                 model, templateName: template.chatTemplate, adapter: adapter, threads: threads, compute: compute)
             let context = loaded.model.contextLength
@@ -29,20 +32,47 @@ struct Workload {
                     expected: "at most \(context), the model's context",
                     hint: "lower it or leave it out")
             }
-            let dataset = try Dataset.load(
-                file, tokenizer: loaded.tokenizer,
-                options: DatasetOptions(
-                    maxLength: data.maxLength ?? context, chatTemplate: loaded.template, limit: data.limit,
-                    skipBadRows: data.skipBadRows, fields: fields, split: split))
-            return (loaded, dataset)
+            return (loaded, try Self.load(file, loaded: loaded, data: data, fields: fields))
         }
+        (self.loaded, self.dataset, self.dataHash, self.data, self.fields) = (loaded, dataset, dataHash, data, fields)
+        announce(dataset, in: session)
+        let template = loaded.template
+        if let end = template.endToken, !end.isEmpty, loaded.tokenizer.tokenID(end) == nil {
+            session.console.warn(
+                "the chat template \(template.name) ends turns with \"\(end)\", which is no token of this model: it is "
+                    + "learned as text, and answers do not end at it; choose another --chat-template")
+        }
+    }
+
+    /// The rows of another file, prepared like those of `dataset`. Collective; checks that all ranks see the same.
+    func further(_ file: String, in session: Session) throws -> (dataset: Dataset, hash: String) {
+        let hash = try session.requireAgreement(onFile: file)
+        let dataset = try session.agree { try Self.load(file, loaded: loaded, data: data, fields: fields) }
+        announce(dataset, in: session)
+        return (dataset, hash)
+    }
+
+    private static func load(
+        _ file: String, loaded: LoadedModel, data: DataOptions, fields: [String: String]
+    ) throws(DatasetError) -> Dataset {
+        try Dataset.load(
+            file, tokenizer: loaded.tokenizer,
+            options: DatasetOptions(
+                maxLength: data.maxLength ?? loaded.model.contextLength, chatTemplate: loaded.template,
+                limit: data.limit, skipBadRows: data.skipBadRows, fields: fields))
+    }
+
+    private func announce(_ dataset: Dataset, in session: Session) {
+        session.console.note(
+            "\(dataset.file): \(dataset.rows.count) rows, recognised as \(dataset.format.rawValue); chat template "
+                + loaded.template.name)
         if dataset.skippedCount > 0 {
-            session.console.warn("\(file): \(dataset.skippedCount) rows that cannot be used are left out")
+            session.console.warn("\(dataset.file): \(dataset.skippedCount) rows that cannot be used are left out")
         }
         if dataset.cutPromptCount > 0 {
             session.console.warn(
-                "\(file): the prompts of \(dataset.cutPromptCount) of \(dataset.rows.count) rows lost their beginning "
-                    + "to fit \(data.maxLength ?? loaded.model.contextLength) tokens")
+                "\(dataset.file): the prompts of \(dataset.cutPromptCount) of \(dataset.rows.count) rows lost their "
+                    + "beginning to fit \(data.maxLength ?? loaded.model.contextLength) tokens")
         }
     }
 

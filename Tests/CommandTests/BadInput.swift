@@ -16,7 +16,9 @@ enum BadInput: String, CaseIterable, Sendable {
     case damagedTrace, dynamicsOfTwoMethods, dynamicsOfTwoModels, compareMasksOfTwoModels, sparsityOfNothing,
         damagedSparsity
     case labelsMissing, oneClass, profileOfAnotherModel, nothingInAScope, unknownProjection, unknownLayer
-    case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField
+    case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField, fieldTwice
+    case brokenArray, unknownTemplateName, turnsWithoutTemplate, unknownSpeaker
+    case stoppingWithoutData, keepingWithoutMeasuring, missingValidation, noValidationInFolder, badValidationRow
 
     private static let goodRow = #"{"prompt": "a", "completion": "b"}"# + "\n"
 
@@ -246,7 +248,36 @@ enum BadInput: String, CaseIterable, Sendable {
                 with("--config", "options.yaml"), ["options.yaml:2", "lerning-rate", "did you mean \"learning-rate\"?"]
             )
         case .missingConfiguration: return (with("--config", "nowhere.yaml"), ["nowhere.yaml"])
-        case .wrongField: return (with("--field", "propmt=x"), ["--field", "propmt"])
+        case .wrongField: return (with("--field", "propmt=x"), ["--field", "propmt", "instruction"])
+        case .fieldTwice:
+            return (train + ["--field", "prompt=x", "--field", "prompt=y"], ["--field", "prompt=y", "each KEY once"])
+        case .brokenArray:
+            try sandbox.write("bad.json", "[\n\(Self.goodRow),\n{\"prompt\": 5, \"completion\": \"b\"}]")
+            return (with("-d", "bad.json"), ["bad.json:4", "\"prompt\" of another type"])
+        case .unknownTemplateName:
+            return (train + ["--chat-template", "vicuna"], ["--chat-template", "vicuna", "chatml, llama2, llama3"])
+        case .turnsWithoutTemplate:
+            let row = #"{"prompt": [{"role": "assistant", "content": "a"}], "completion": "b"}"#
+            return (
+                try data(row) + ["--chat-template", "llama2"],
+                ["bad.jsonl:2", "turns assistant, assistant", "llama2", "--skip-bad-rows"]
+            )
+        case .unknownSpeaker:
+            try sandbox.write("bad.jsonl", #"{"conversations": [{"from": "bot", "value": "a"}]}"#)
+            return (with("-d", "bad.jsonl"), ["bad.jsonl:1", "a turn from \"bot\"", "system, human, gpt or tool"])
+        case .stoppingWithoutData:
+            return (train + ["--early-stopping", "3"], ["--early-stopping", "no rows to measure on", "--eval-data"])
+        case .keepingWithoutMeasuring:
+            return (train + ["--keep-best", "--eval-every", "0"], ["--keep-best", "--eval-every 0"])
+        case .missingValidation:
+            return (train + ["--eval-data", "nothing.jsonl"], ["nothing.jsonl", "no such file"])
+        case .noValidationInFolder:
+            try FileManager.default.createDirectory(atPath: sandbox.path("data"), withIntermediateDirectories: true)
+            try sandbox.write("data/train.jsonl", Self.goodRow)
+            return (with("-d", "data") + ["--keep-best"], ["--keep-best", "valid.jsonl"])
+        case .badValidationRow:
+            try sandbox.write("valid.jsonl", Self.goodRow + "{}\n")
+            return (train + ["--eval-data", "valid.jsonl"], ["valid.jsonl:2", "no key \"prompt\""])
         }
     }
 }

@@ -21,6 +21,7 @@ struct BadInputTests {
         BadInput.missingModel, .wrongMagic, .truncatedSafetensors, .wrongShape, .unknownArchitecture, .unknownTokenizer,
         .emptyData, .malformedLine, .rowWithoutTarget, .completionTooLong, .outputExists, .maskOfAnotherModel,
         .topZero, .topTooMuch, .topTooLittle, .labelsMissing, .oneClass, .nothingInAScope, .unknownLayer,
+        .stoppingWithoutData, .badValidationRow, .brokenArray,
     ])
     func isRefusedOnAllRanks(_ input: BadInput) async throws {
         let sandbox = try Sandbox()

@@ -5,7 +5,7 @@ import Testing
 import Tokenization
 
 /// SmolLM2's tokenizer is not needed to test rows: one token per byte, and three special ones.
-private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
+func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
     // The alphabet of byte-level BPE: printable bytes stand for themselves, the others are moved up from 256.
     var tokens: [String] = []
     var moved: UInt32 = 256
@@ -172,6 +172,17 @@ private func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         (#"{"text": "a", "label": 1}"#, ":1: \"label\" of another type"),
         (#"["a"]"#, ":1: JSON that is not an object"),
         (#"[{"text": "a b"}"#, "not a whole JSON array"),
+        ("[{\"text\": \"a\"},\n {\"text\": \"b\"\n]", ":3: not a whole JSON array"),
+        ("[\n{\"text\": \"a ] , b\"},\n\n{\"text\": 5}]", ":4: \"text\" of another type"),
+        ("[{\"text\": \"a\"}\n{\"text\": \"b\"}]", ":1: malformed JSON"),
+        ("[{\"text\": \"a\"},\n]", ":2: malformed JSON"),
+        ("[{\"text\": \"a\"}]\n{}", ":2: not a whole JSON array"),
+        ("[]", "no rows"),
+        (#"{"instruction": "a", "input": 3, "output": "b"}"#, ":1: \"input\" of another type"),
+        (#"{"instruction": "a", "output": ""}"#, ":1: row has no target tokens: an empty \"output\""),
+        (#"{"conversations": [{"from": "human", "value": "a"}]}"#, ":1: row has no target tokens"),
+        (#"{"conversations": [{"from": "robot", "value": "a"}]}"#, ":1: a turn from \"robot\"; expected system, human"),
+        (#"{"conversations": [{"role": "user", "content": "a"}]}"#, "expected turns with \"from\" and \"value\""),
         (#"7"#, ":1: JSON that is not an object"),
         (#"{"messages": [{"role": "user", "content": "a"}]}"#, ":1: row has no target tokens"),
         (#"{"messages": []}"#, ":1: \"messages\" of another type"),

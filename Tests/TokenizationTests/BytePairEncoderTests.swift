@@ -39,7 +39,7 @@ struct BytePairEncoderTests {
             let encoder = try BytePairEncoder(
                 vocabulary: vocabulary, merges: merges.map { ($0[0][...], $0[1][...]) }, unknownToken: nil,
                 fusesUnknown: false, ignoresMerges: false, file: "made")
-            var scratch = BytePairEncoder.Scratch()
+            var scratch = MergeScratch()
             for _ in 0..<100 {
                 let letters = Array("aaabbcd".utf8)
                 let count = Int.random(in: 0...24, using: &generator)
@@ -51,14 +51,21 @@ struct BytePairEncoderTests {
         }
     }
 
-    @Test func splitsLikeTheRegularExpression() throws {
-        let pattern = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^_\p{L}\p{N}]+|_+(?![^_])|_+"#
-            .replacing("_", with: #"\p{White_Space}"#)
-        let regex = try NSRegularExpression(pattern: pattern)
+    /// `_` stands for white space.
+    private static let patterns: [(PreTokenizer.Split, pattern: String)] =
+        [(.gpt2, #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^_\p{L}\p{N}]+|_+(?![^_])|_+"#)]
+        + [(3, "{1,3}"), (1, "")].map { digits, count in
+            let start = #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"# + count
+            return (.llama3(maxDigits: digits), start + #"| ?[^_\p{L}\p{N}]+[\r\n]*|_*[\r\n]+|_+(?![^_])|_+"#)
+        }
+
+    @Test(arguments: 0..<3) func splitsLikeTheRegularExpression(number: Int) throws {
+        let (split, pattern) = Self.patterns[number]
+        let regex = try NSRegularExpression(pattern: pattern.replacing("_", with: #"\p{White_Space}"#))
         let alphabet = Array(
-            "  \t\n\r'aslLtrevmd19²½Ⅷ٣日é!-.\u{301}\u{85}\u{A0}\u{3000}\u{2028}\u{200D}👍\u{0}".unicodeScalars)
+            "  \t\n\r'aslLtrevmdSDRſ19²½Ⅷ٣日é!-.\u{301}\u{85}\u{A0}\u{3000}\u{2028}\u{200D}👍\u{0}".unicodeScalars)
         var generator = SeededGenerator(state: 5)
-        let preTokenizer = PreTokenizer(split: .gpt2)
+        let preTokenizer = PreTokenizer(split: split)
         for _ in 0..<5000 {
             var text = String.UnicodeScalarView()
             for _ in 0..<Int.random(in: 0...20, using: &generator) {

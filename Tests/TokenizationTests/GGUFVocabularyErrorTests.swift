@@ -33,8 +33,9 @@ struct GGUFVocabularyErrorTests {
     }
 
     @Test func refused() {
-        expect(#"tokenizer.ggml.model is "llama""#) { try make(model: "llama") }
-        expect(#"tokenizer.ggml.pre is "llama-bpe""#) { try make(pre: "llama-bpe") }
+        expect(#"tokenizer.ggml.model is "bert""#) { try make(model: "bert") }
+        expect("4 tokens and 0 tokenizer.ggml.scores") { try make(model: "llama") }
+        expect(#"tokenizer.ggml.pre is "bloom""#) { try make(pre: "bloom") }
         expect("tokenizer.ggml.pre is missing") { try make(pre: nil) }
         expect("4 tokens and 3 token types") { try make(types: [1, 1, 1]) }
         expect("0 tokens") { try make(tokens: [], types: nil, merges: [], eos: nil) }
@@ -53,7 +54,7 @@ struct GGUFVocabularyErrorTests {
         let error = #expect(throws: TokenizationError.self) { try make(pre: "bloom") }
         #expect(
             error?.description
-                == "m.gguf: tokenizer.ggml.pre is \"bloom\"; expected \"gpt-2\" or \"smollm\"; this tokenizer's way of "
+                == "m.gguf: tokenizer.ggml.pre is \"bloom\"; expected \"gpt-2\" or \"llama-bpe\" or \"qwen2\" or \"smollm\"; this tokenizer's way of "
                 + "splitting text is not supported; use another model")
     }
 }

@@ -3,15 +3,17 @@ import Testing
 
 @testable import Tokenization
 
-/// A temporary copy of the made tokenizer with some of its parts replaced; removed with the last reference.
+/// A temporary copy of a made tokenizer with some of its parts replaced; removed with the last reference.
 final class TokenizerDirectory {
     let url: URL
 
-    /// - Parameter patch: key path (`model.ignore_merges`) → JSON value; nil removes the key.
-    init(patching patch: [String: Any?]) throws {
+    /// - Parameters:
+    ///   - patch: key path (`model.ignore_merges`) → JSON value; nil removes the key.
+    ///   - name: the folder of the fixtures that is copied.
+    init(patching patch: [String: Any?], of name: String = "made") throws {
         url = FileManager.default.temporaryDirectory.appendingPathComponent("tokenizer-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        let made = Fixtures.directory.appendingPathComponent("made")
+        let made = Fixtures.directory.appendingPathComponent(name)
         let source = try Data(contentsOf: made.appendingPathComponent("tokenizer.json"))
         var document = try #require(try JSONSerialization.jsonObject(with: source) as? [String: Any])
         for (keyPath, value) in patch {

@@ -68,12 +68,14 @@ struct TokenizerDirectoryErrorTests {
 
     @Test func unsupportedParts() throws {
         try expectRefusal(["model.type": "Unigram"], #"model.type is "Unigram""#)
-        try expectRefusal(["model.byte_fallback": true], "byte_fallback")
+        // Byte fallback is SentencePiece's.
+        try expectRefusal(["model.byte_fallback": true], "decoder is ByteLevel")
+        try expectRefusal(["model.byte_fallback": true, "decoder": ["type": "Metaspace"]], "no token for the byte 0")
         try expectRefusal(["model.dropout": 0.1], "dropout")
         try expectRefusal(["model.continuing_subword_prefix": "##"], "continuing_subword_prefix")
         try expectRefusal(["model.end_of_word_suffix": "</w>"], "end_of_word_suffix")
         try expectRefusal(["model.unk_token": "<none>"], #"model.unk_token is "<none>""#)
-        try expectRefusal(["normalizer": ["type": "NFC"]], "normalizer is NFC")
+        try expectRefusal(["normalizer": ["type": "NFD"]], "normalizer is NFD")
         try expectRefusal(
             ["normalizer": ["type": "Sequence", "normalizers": [["type": "NFKC"]]]], "normalizer is NFKC")
         try expectRefusal(["decoder": nil], "decoder is missing")

@@ -21,7 +21,7 @@ struct TokenizerDirectoryTests {
         let cases = try JSONDecoder().decode([Case].self, from: data)
         // The patches hold JSON of any kind, which `Case` leaves out.
         let raw = try #require(try JSONSerialization.jsonObject(with: data) as? [[String: Any]])
-        #expect(cases.count == 11)
+        #expect(cases.count == 13)
         for (index, variant) in cases.enumerated() {
             let patch = try #require(raw[index]["patch"] as? [String: Any])
             let directory = try TokenizerDirectory(patching: patch)

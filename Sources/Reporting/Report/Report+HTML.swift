@@ -131,7 +131,8 @@ extension Report {
         for (index, group) in groups.enumerated() {
             for run in group.runs { lines.append((index, run, run.smoothedLoss(window: window))) }
         }
-        let losses = lines.flatMap(\.points).map(\.y)
+        let measured = runs.flatMap(\.measurements)
+        let losses = lines.flatMap(\.points).map(\.y) + measured.map(\.loss)
         guard let low = losses.min(), let high = losses.max() else {
             return section("Training loss", "No run has done a step yet.", "")
         }
@@ -149,9 +150,19 @@ extension Report {
                 chart.line(line.points, style: "stroke:\(Self.colour(line.group))", title: label)
             }
         }
+        for (index, run) in groups.enumerated().flatMap({ index, group in group.runs.map { (index, $0) } }) {
+            for (step, loss) in run.measurements {
+                chart.dot(
+                    x: chart.pointX(Double(step)), y: chart.pointY(loss), radius: 3.5,
+                    style: "fill:none;stroke:\(Self.colour(index))",
+                    title: "\(run.name), step \(step): validation loss \(Format.short(loss))")
+            }
+        }
+        let rings = measured.isEmpty ? "" : " Rings are measurements on rows that were not trained on."
         let about = window > 1 ? "Each point is the mean of the last \(window) steps." : "The loss of each step."
         return section(
-            "Training loss", about, legend + chart.svg(label: "Loss curves of \(Format.count(runs.count, "run"))"))
+            "Training loss", about + rings,
+            legend + chart.svg(label: "Loss curves of \(Format.count(runs.count, "run"))"))
     }
 
     private var runTable: String {

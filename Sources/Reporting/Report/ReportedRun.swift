@@ -12,6 +12,9 @@ public struct ReportedRun: Sendable {
         let exchangeSeconds: Double?
         let wireBytes: Double?
         let rawBytes: Double?
+        /// Of a line that is a measurement's on other rows, not a step's.
+        let isBest: Bool?
+        let validationLoss: Double?
     }
 
     /// What `neft evaluate --json` wrote into the folder.
@@ -28,6 +31,8 @@ public struct ReportedRun: Sendable {
     var name: String
     let manifest: RunManifest
     let steps: [Step]
+    /// Measurements on other rows during training.
+    let measurements: [(step: Int, loss: Double)]
     /// Nil where the method selects no neurons, or where the run has not come so far.
     let mask: NeuronMask?
     /// The scores that the run selected by; nil where the mask was given.
@@ -69,7 +74,9 @@ public struct ReportedRun: Sendable {
         path = folder
         name = URL(fileURLWithPath: folder).standardizedFileURL.lastPathComponent
         manifest = try RunManifest.read(from: folder + "/manifest.json")
-        steps = try Self.steps(folder + "/metrics.jsonl")
+        let lines = try Self.lines(folder + "/metrics.jsonl")
+        steps = lines.filter { $0.isBest == nil }
+        measurements = lines.compactMap { line in line.validationLoss.map { (line.step, $0) } }
         func optional<Value>(_ file: String, _ load: (String) throws -> Value) rethrows -> Value? {
             files.fileExists(atPath: folder + file) ? try load(folder + file) : nil
         }
@@ -84,7 +91,7 @@ public struct ReportedRun: Sendable {
             .map { try ReportedSparsity.load(folder + "/" + $0) }
     }
 
-    private static func steps(_ file: String) throws(ReportingError) -> [Step] {
+    private static func lines(_ file: String) throws(ReportingError) -> [Step] {
         guard let data = FileManager.default.contents(atPath: file) else { return [] }
         var steps: [Step] = []
         let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
@@ -141,7 +148,7 @@ extension ReportedRun {
     /// Options that say where and how a run computes, not what.
     private static let noSettings: Set<String> = [
         "seed", "output", "model", "data", "neurons", "threads", "cache", "save-every", "keep", "heartbeat-timeout",
-        "codec", "hierarchy", "exchange", "trace", "micro-batch", "max-bad-steps",
+        "codec", "hierarchy", "exchange", "trace", "micro-batch", "max-bad-steps", "eval-data", "eval-every",
     ]
 
     /// The method, and how its neurons were chosen: `neft, gradient 6%`.

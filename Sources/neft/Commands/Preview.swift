@@ -8,9 +8,19 @@ struct Preview: SessionCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what the model will be trained on.",
         discussion: """
-            Shows rows as the model sees them, with the part it learns marked, and counts all rows.
+            Shows rows as the model sees them, with the part it learns marked, and counts all rows. The form of the rows \
+            is recognised by their keys:
+
+              prompt, completion           strings or lists of messages; the loss is on the completion
+              messages                     role and content; the loss is on what the assistant says
+              conversations                from and value (ShareGPT); the loss is on what gpt says
+              instruction, input, output   Alpaca; the loss is on the output
+              text, label                  the loss is on the label
+              text                         the loss is on all of it
 
               neft preview -m MODEL -d train.jsonl
+              neft preview -m MODEL -d train.jsonl --field prompt=question --field completion=answer
+              neft preview -m MODEL -d train.jsonl --color always | less -R
               neft preview -m MODEL -d train.jsonl --json    # token ids, loss mask
             """)
 
@@ -44,10 +54,12 @@ struct Preview: SessionCommand {
             ]
         }
         let members: [JSONValue.Member] = [
-            .init("file", .string(dataset.file)), .init("rowCount", .int(dataset.rows.count)),
+            .init("file", .string(dataset.file)), .init("format", .string(dataset.format.rawValue)),
+            .init("rowCount", .int(dataset.rows.count)),
             .init("tokenCount", .int(dataset.tokenCount)), .init("targetTokens", .int(dataset.targetCount)),
             .init("longestRow", .int(longest(dataset))), .init("cutRows", .int(dataset.cutPromptCount)),
-            .init("skippedRows", .int(dataset.skippedCount)), .init("rows", .array(rows)),
+            .init("skippedRows", .int(dataset.skippedCount)), .init("lengths", lengths(dataset)),
+            .init("rows", .array(rows)),
         ]
         let batches = steps.map { step -> JSONValue in
             [
@@ -58,8 +70,33 @@ struct Preview: SessionCommand {
         return .object(steps.isEmpty ? members : members + [.init("steps", .array(batches))])
     }
 
+    private func lengths(_ dataset: Dataset) -> JSONValue {
+        .array(
+            LengthHistogram(dataset.rows).bins.map {
+                [
+                    "from": .int($0.lengths.lowerBound), "to": .int($0.lengths.upperBound), "rows": .int($0.rows),
+                ]
+            })
+    }
+
+    /// Lines of a bar chart.
+    private func chart(_ histogram: LengthHistogram) -> [String] {
+        let most = histogram.bins.map(\.rows).max() ?? 1
+        let digits = String(histogram.bins.last?.lengths.upperBound ?? 0).count
+        func padded(_ number: Int) -> String {
+            let text = String(number)
+            return String(repeating: " ", count: max(0, digits - text.count)) + text
+        }
+        return histogram.bins.map { bin in
+            // Full blocks, and one that is partly filled: eighths of a column.
+            let eighths = (bin.rows * 40 * 8 + most - 1) / most
+            let bar = String(repeating: "█", count: eighths / 8) + ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8]
+            return "\(padded(bin.lengths.lowerBound))–\(padded(bin.lengths.upperBound)) tokens  \(bar) \(bin.rows)"
+        }
+    }
+
     private func show(_ dataset: Dataset, tokenizer: Tokenizer, steps: [Sampler.Batch], on console: Console) {
-        let renderer = RowRenderer(tokenizer: tokenizer, hasColours: console.hasColours)
+        let renderer = RowRenderer(tokenizer: tokenizer, hasColours: preview.color.isOn(console))
         for row in dataset.rows.prefix(preview.show) {
             console.result(
                 "--- \(dataset.file):\(row.line): \(row.tokens.count) tokens, \(row.targetCount) of them learned")
@@ -69,9 +106,11 @@ struct Preview: SessionCommand {
             let rows = step.microBatches.map { $0.map(String.init).joined(separator: " ") }.joined(separator: " | ")
             console.result("--- step \(number + 1): rows \(rows)")
         }
+        console.result("--- lengths of the rows")
+        chart(LengthHistogram(dataset.rows)).forEach(console.result)
         console.result(
             """
-            --- \(dataset.rows.count) rows, \(dataset.tokenCount) tokens, \(dataset.targetCount) of them learned
+            --- \(dataset.rows.count) rows (\(dataset.format.rawValue)), \(dataset.tokenCount) tokens, \(dataset.targetCount) of them learned
             longest row \(longest(dataset)) tokens, \(dataset.cutPromptCount) rows cut, \
             \(dataset.skippedCount) rows left out
             """)
@@ -84,8 +123,18 @@ struct PreviewOptions: ParsableArguments {
         transform: OptionValue.positive)
     var show = 3
 
+    @Option(help: "Whether tokens are coloured: on a terminal, always or never.")
+    var color = ColorChoice.auto
+
     @Option(
         help: ArgumentHelp("Also list the rows of the first steps, counted from 0.", valueName: "steps"),
         transform: OptionValue.nonNegative)
     var batches = 0
+}
+
+/// What `--color` says.
+enum ColorChoice: String, CaseIterable, ExpressibleByArgument {
+    case auto, always, never
+
+    func isOn(_ console: Console) -> Bool { self == .always || (self == .auto && console.hasColours) }
 }

@@ -54,6 +54,8 @@ struct CommandOptions {
     private static func describe(_ value: Any) -> String? {
         let mirror = Mirror(reflecting: value)
         if mirror.displayStyle == .optional { return mirror.children.first.flatMap { describe($0.value) } }
+        // An option that may come several times; nothing where it did not.
+        if let list = value as? [String] { return list.isEmpty ? nil : list.joined(separator: ",") }
         if let value = value as? any RawRepresentable<String> { return value.rawValue }
         return String(describing: value)
     }

@@ -1,9 +1,10 @@
 import ArgumentParser
+import Datasets
 
 /// Which rows, and how they are prepared.
 struct DataOptions: ParsableArguments {
     static let dataHelp = ArgumentHelp(
-        "JSON lines with prompt and completion, messages, text and label, or text; or a folder with train.jsonl and test.jsonl.",
+        "Rows as JSON lines or one JSON array, in a form that is recognised (see neft preview --help); or a folder with train.jsonl, valid.jsonl and test.jsonl.",
         valueName: "path")
 
     @Option(name: .shortAndLong, help: DataOptions.dataHelp)
@@ -19,30 +20,29 @@ struct DataOptions: ParsableArguments {
     var maxLength: Int?
 
     @Option(
-        help: ArgumentHelp("Other names of keys in the file: prompt=question,completion=answer.", valueName: "key=name")
-    )
-    var field: String?
+        help: ArgumentHelp(
+            "Another name of a key in the file: --field prompt=question --field completion=answer.",
+            valueName: "key=name"))
+    var field: [String] = []
 
     @Flag(help: "Leave rows out that cannot be used, and count them, instead of refusing the file.")
     var skipBadRows = false
 
-    /// `--field` as a dictionary: the known key → its name in the file.
+    /// `--field` as a dictionary: the known key → its name in the file. Several may stand together, with commas.
     func fields() throws(CommandError) -> [String: String] {
         var fields: [String: String] = [:]
-        for pair in field?.split(separator: ",", omittingEmptySubsequences: false) ?? [] {
+        for pair in field.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
             let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
-            guard parts.count == 2, Self.keys.contains(parts[0]), fields[parts[0]] == nil else {
+            guard parts.count == 2, RowFormat.knownKeys.contains(parts[0]), fields[parts[0]] == nil else {
                 throw CommandError(
                     "--field", found: "\"\(pair)\"",
-                    expected: "KEY=NAME with KEY one of \(Self.keys.joined(separator: ", "))",
-                    hint: "for example --field prompt=question,completion=answer")
+                    expected: "KEY=NAME, each KEY once and one of \(RowFormat.knownKeys.joined(separator: ", "))",
+                    hint: "for example --field prompt=question --field completion=answer")
             }
             fields[parts[0]] = parts[1]
         }
         return fields
     }
-
-    private static let keys = ["prompt", "completion", "messages", "text", "label"]
 }
 
 /// How many rows are computed together.

@@ -39,7 +39,8 @@ enum ComputeChoice: String, CaseIterable, ExpressibleByArgument {
 struct TemplateOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "chatml, or none to join prompt and completion (default: the model's own).", valueName: "name"))
+            "chatml, llama2, llama3, mistral, zephyr or alpaca; none joins prompt and completion (default: the model's own).",
+            valueName: "name"))
     var chatTemplate: String?
 }
 

@@ -229,6 +229,8 @@ MADE_STRINGS = [
     "zebra zebra  zebra", "a\x04b -\x04- \x04\x06", "emoji 👍🏽 ¡hola!", "\u00a0x\u3000y\u2028",
     "<|end|>the<|end|>", "the <|end|> fox", "a  <strip>  b", "a<strip>b", "  <left>  b <right>  c", "<right> <left> ",
     "<user>x <user>", "<|end|", "<left><right>  <strip>\n\n1",
+    "'LL we'll 'ſx don'T I'M\n", "x\r\n\r\n  y \n z", "1234567 ³½Ⅷ 12", "a !\n\n b?\r\r!  !", "\u3000x \u00a0y\tz",
+    "e\u0301 \u212b \u1112\u1161\u11ab a\u0323\u0302<user>e\u0301",
 ]
 
 
@@ -269,7 +271,13 @@ def made_variants(document):
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     digits = {"type": "Digits", "individual_digits": True}
     pattern = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    llama3 = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+        r"|\s+(?!\S)|\s+"
+    )
+
+    def split(pattern):
+        return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
     def steps(*steps):
         return {"type": "Sequence", "pretokenizers": list(steps)}
@@ -279,12 +287,19 @@ def made_variants(document):
         "ByteLevel alone": {"pre_tokenizer": byte_level},
         "prefix space": {"pre_tokenizer": byte_level | {"add_prefix_space": True}},
         "digits and prefix space": {"pre_tokenizer": steps(digits, byte_level | {"add_prefix_space": True})},
-        "split by pattern": {"pre_tokenizer": steps(split, byte_level | {"use_regex": False})},
-        "digits, split by pattern": {"pre_tokenizer": steps(digits, split, byte_level | {"use_regex": False})},
+        "split by pattern": {"pre_tokenizer": steps(split(pattern), byte_level | {"use_regex": False})},
+        "digits, split by pattern": {"pre_tokenizer": steps(digits, split(pattern), byte_level | {"use_regex": False})},
         "no split": {"pre_tokenizer": byte_level | {"use_regex": False}},
         "ignore merges": {"model.ignore_merges": True},
         "merges as strings": {"model.merges": [" ".join(pair) for pair in document["model"]["merges"]]},
         "unknown token": {"model.unk_token": "<unk>", "model.fuse_unk": False},
+        "split as Llama 3": {
+            "pre_tokenizer": steps(split(llama3), byte_level | {"use_regex": False}), "model.ignore_merges": True
+        },
+        "split as Qwen2, NFC": {
+            "pre_tokenizer": steps(split(llama3.replace("{1,3}", "")), byte_level | {"use_regex": False}),
+            "normalizer": {"type": "NFC"},
+        },
         "fused unknown token": {"model.unk_token": "<unk>", "model.fuse_unk": True},
     }
 

@@ -101,7 +101,7 @@ struct BenchStep: SessionCommand {
         let context = loaded.model.contextLength
         if let path = rows.data {
             let dataset = try Dataset.load(
-                path, tokenizer: loaded.tokenizer,
+                try Dataset.resolve(path, split: "train"), tokenizer: loaded.tokenizer,
                 options: DatasetOptions(maxLength: context, chatTemplate: loaded.template))
             return SampledRows(dataset.rows, seed: 1, globalBatch: batch * microBatches, microBatch: batch)
         }

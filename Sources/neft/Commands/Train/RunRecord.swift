@@ -1,4 +1,5 @@
 import Checkpoints
+import Foundation
 import Neurons
 import Reporting
 import Training
@@ -65,6 +66,17 @@ final class RunRecord {
         ])
     }
 
+    /// One line per measurement on other rows.
+    func append(_ measured: ValidationRecord) throws {
+        try metrics.append([
+            .init("step", .int(measured.step)), .init("validationLoss", .double(measured.loss ?? .nan)),
+            .init("isBest", .bool(measured.isBest)),
+        ])
+    }
+
+    /// Where the best rows so far are.
+    var bestPath: String { folder.bestPath }
+
     /// Brings to the disk what a checkpoint of this moment relies on.
     func sync() throws { try metrics.sync() }
 
@@ -75,6 +87,7 @@ final class RunRecord {
     func finish(seconds: Double, writeFinal: (_ folder: String) throws -> Void) throws {
         try metrics.close()
         try folder.writeFinal(writeFinal)
+        try? FileManager.default.removeItem(atPath: folder.bestPath)
         manifest.wallSeconds = seconds
         try manifest.write(to: folder.manifestPath)
     }

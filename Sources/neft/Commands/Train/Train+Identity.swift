@@ -15,7 +15,8 @@ extension Train {
             .init("--data", "with SHA-256 \(dataHash.prefix(16))"),
             .init("--limit", data.limit.map { "\($0)" } ?? "none"),
             .init("--max-length", data.maxLength.map { "\($0)" } ?? "the model's"),
-            .init("--field", data.field ?? "none"), .init("--skip-bad-rows", "\(data.skipBadRows)"),
+            .init("--field", data.field.isEmpty ? "none" : data.field.joined(separator: ",")),
+            .init("--skip-bad-rows", "\(data.skipBadRows)"),
             .init("--chat-template", template.chatTemplate ?? "the model's"),
         ]
         return RunIdentity(

@@ -14,6 +14,7 @@ struct Train: SessionCommand {
               mpirun -n 8 neft train -m MODEL -d train.jsonl -o RUN --top 3% --epochs 2
               neft train --config RUN/config.yaml -o RUN2    # the same again
               neft train --config RUN/config.yaml -o RUN --resume auto   # go on
+              neft train -m MODEL -d train.jsonl --eval-data valid.jsonl --early-stopping 3 --keep-best -o RUN
 
             SIGTERM or SIGUSR1 to any rank, or Ctrl-C without mpirun, ends the run after its step: it saves a \
             checkpoint and exits with code 75. Given the same options, --resume leads to the same result, on any number \
@@ -34,6 +35,7 @@ struct Train: SessionCommand {
     @OptionGroup(title: "Training") var rate: LearningRateOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
     @OptionGroup(title: "Training") var memory: RecomputeOptions
+    @OptionGroup(title: "Validation") var validation: ValidationOptions
     @OptionGroup(title: "Checkpoints") var checkpoints: CheckpointOptions
     @OptionGroup(title: "Exchange") var exchange: ExchangeSettings
     @OptionGroup(title: "Output") var output: OutputOptions

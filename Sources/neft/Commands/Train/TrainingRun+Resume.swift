@@ -18,7 +18,7 @@ extension TrainingRun {
     }
 
     /// Brings the trainer to where the run goes on. Collective.
-    func resume(_ trainer: Trainer) throws {
+    func resume(_ trainer: Trainer, _ record: RunRecord?) throws {
         guard let point = plan.point else {
             if plan.isSameFolder {
                 session.console.note("no whole checkpoint in \(command.output.output): the run begins anew")
@@ -27,6 +27,9 @@ extension TrainingRun {
         }
         let isExact = try session.together { () throws(TrainingError) in
             try trainer.restore(point.checkpoint, record: point.record)
+        }
+        if command.validation.keepBest {
+            try session.onRoot { if let record { try point.checkpoint?.placeBest(at: record.bestPath) } }
         }
         session.console.note("going on after step \(trainer.step) from \(point.path)")
         if !isExact {
@@ -45,19 +48,19 @@ extension TrainingRun {
         "\(CPU.hasPanelKernel ? "neft's AVX-512 kernel" : "OpenBLAS") on \(BLAS.coreType)"
     }
 
-    private func writer(mask: NeuronMask?, identity: RunIdentity) -> CheckpointWriter {
+    private func writer(_ record: RunRecord?, mask: NeuronMask?, identity: RunIdentity) -> CheckpointWriter {
         CheckpointWriter(
             folder: command.output.output, keep: command.checkpoints.keep,
             contents: .init(
                 identity: identity,
                 maker: .init(
                     neftVersion: Version.current, arithmetic: Self.arithmetic, baseHash: baseHash, maskHash: mask?.hash),
-                mask: mask),
+                mask: mask, bestPath: command.validation.keepBest ? record?.bestPath : nil),
             communicator: session.communicator)
     }
 
     func control(_ record: RunRecord?, mask: NeuronMask?, identity: RunIdentity) -> RunControl {
-        let writer = writer(mask: mask, identity: identity)
+        let writer = writer(record, mask: mask, identity: identity)
         return RunControl(saveEvery: command.checkpoints.saveEvery, signal: { StopSignals.received }) { trainer in
             // The log must not fall behind the checkpoint.
             try session.onRoot { try record?.sync() }

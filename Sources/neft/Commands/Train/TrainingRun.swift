@@ -16,6 +16,8 @@ struct TrainingRun {
     let rows: SampledRows
     let baseHash: String
     let plan: ResumePlan
+    /// nil where nothing is measured.
+    let validationRows: ValidationRows?
     /// With `--method lora`.
     private let lowRank: LowRankConfiguration?
     /// For methods whose result is a whole model.
@@ -39,6 +41,7 @@ struct TrainingRun {
         rows = SampledRows(
             work.dataset.rows, seed: command.batches.seed, globalBatch: command.batches.globalBatch,
             microBatch: command.batches.microBatch)
+        validationRows = try ValidationRows(command, work, stepsPerEpoch: rows.stepsPerEpoch, in: session)
         if plan.point == nil, command.profiling.profileMethod == .probeless {
             let dataset = work.dataset
             try session.agree { _ = try dataset.classes() }
@@ -58,6 +61,7 @@ struct TrainingRun {
         var identity = command.identity(
             rows: rows, mask: given, lowRank: lowRank, baseHash: baseHash, dataHash: work.dataHash,
             compute: work.loaded.model.compute)
+        identity.facts += validationRows?.facts(command.validation) ?? []
         if let point = plan.point {
             try session.together { () throws(TrainingError) in
                 try identity.require(in: point.record.identity, path: point.path)
@@ -81,10 +85,14 @@ struct TrainingRun {
         }
         try session.onRoot { try record?.save(mask, parameters: trainable.count) }
         announce(mask, trainable, steps: trainer.totalSteps)
-        try resume(trainer)
+        try resume(trainer, record)
 
         session.console.progress("step", done: trainer.step, total: trainer.totalSteps)
-        let control = control(record, mask: mask, identity: identity)
+        var control = control(record, mask: mask, identity: identity)
+        control.validation = validation(record) { path in
+            try RowAdapter.save(
+                trainable, of: work.loaded.model, baseHash: baseHash, maskHash: mask?.hash ?? "", to: path)
+        }
         var hasNotedCodecs = false
         let summary = try session.trainingStep {
             try trainer.run(control: control) { progress in
@@ -101,7 +109,17 @@ struct TrainingRun {
             try session.onRoot { try record?.pause() }
             throw AgreedFailure(failure: stopped(stop, trainer))
         }
+        let measured = trainer.validation
+        if trainer.isExhausted {
+            session.console.note(
+                "stopped early after step \(trainer.step) of \(trainer.totalSteps): "
+                    + "\(count(measured.countSinceBest, "measurement")) without a new lowest validation loss")
+        }
         try session.onRoot {
+            // Rank 0 alone writes the result, and no rank computes any more.
+            if let record, command.validation.keepBest, measured.bestStep > 0, measured.bestStep < trainer.step {
+                try trainer.takeBackRows(from: record.bestPath)
+            }
             try record?.finish(seconds: (ContinuousClock.now - clock) / .seconds(1)) { folder in
                 if let lowRank {
                     try LowRankAdapterFiles.save(
@@ -116,7 +134,7 @@ struct TrainingRun {
                 }
             }
         }
-        report(summary, mask: mask, trainable: trainable)
+        report(summary, measured, mask: mask, trainable: trainable, isExhausted: trainer.isExhausted)
     }
 
     /// What the run is made with. Collective: every rank names its host.
@@ -236,24 +254,37 @@ struct TrainingRun {
             "step", done: progress.step, total: progress.totalSteps, detail: detail.joined(separator: "  "))
     }
 
-    private func report(_ summary: TrainingSummary, mask: NeuronMask?, trainable: TrainableRows) {
+    private func report(
+        _ summary: TrainingSummary, _ measured: ValidationRecord, mask: NeuronMask?, trainable: TrainableRows,
+        isExhausted: Bool
+    ) {
         let neurons = lowRank != nil ? 0 : mask?.count ?? work.loaded.model.neuronCount
         let final = command.output.output + "/final"
         let adapter = mask != nil ? final + "/adapter.safetensors" : final
         if command.common.json {
-            session.console.result([
-                "steps": .int(summary.steps), "finalLoss": .double(summary.finalLoss),
-                "tokensPerSecond": .double(summary.tokensPerSecond),
-                "wireBytesPerStep": .double(summary.wireBytesPerStep), "selectedNeurons": .int(neurons),
-                "selectedParameters": .int(trainable.count), "peakMiB": .double(ProcessStatus.peakMiB),
-                "adapter": .string(adapter),
-            ])
+            var members: [JSONValue.Member] = [
+                .init("steps", .int(summary.steps)), .init("finalLoss", .double(summary.finalLoss)),
+                .init("tokensPerSecond", .double(summary.tokensPerSecond)),
+                .init("wireBytesPerStep", .double(summary.wireBytesPerStep)),
+                .init("selectedNeurons", .int(neurons)), .init("selectedParameters", .int(trainable.count)),
+                .init("peakMiB", .double(ProcessStatus.peakMiB)), .init("adapter", .string(adapter)),
+            ]
+            if measured.step > 0 {
+                members += [
+                    .init("validationLoss", .double(measured.loss ?? .nan)),
+                    .init("bestValidationLoss", .double(measured.bestLoss ?? .nan)),
+                    .init("bestStep", .int(measured.bestStep)), .init("stoppedEarly", .bool(isExhausted)),
+                ]
+            }
+            session.console.result(.object(members))
         } else {
+            let kept = command.validation.keepBest ? ", which final/ holds" : ""
+            let validation = best(of: measured).map { "validation loss at best \($0)\(kept)\n" } ?? ""
             session.console.result(
                 """
                 \(count(summary.steps, "step")) in \(Human.duration(summary.seconds)), loss \
                 \(Figures.short(summary.finalLoss)) (mean of the last \(min(50, summary.steps)))
-                \(Int(summary.tokensPerSecond)) tokens/s, \(Human.bytes(Int(summary.wireBytesPerStep))) \
+                \(validation)\(Int(summary.tokensPerSecond)) tokens/s, \(Human.bytes(Int(summary.wireBytesPerStep))) \
                 sent per rank and step
                 written to \(final)
                 """)
