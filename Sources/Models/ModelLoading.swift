@@ -53,15 +53,11 @@ extension Decoder {
     /// The sizes alone; reads no weights.
     public static func configuration(of files: ModelFiles) throws(CheckpointError) -> DecoderConfiguration {
         switch files {
-        case .huggingFace(let directory): try architecture(of: directory).configuration(directory.config)
-        case .gguf(let file): try configuration(of: file, try architecture(of: file))
+        case .huggingFace(let directory): return try architecture(of: directory).configuration(directory.config)
+        case .gguf(let file):
+            let (type, form) = try architecture(of: file)
+            return try type.configuration(GGUFMetadata(file: file, architecture: form.name))
         }
-    }
-
-    fileprivate static func configuration(
-        of file: GGUFFile, _ architecture: any Architecture.Type
-    ) throws(CheckpointError) -> DecoderConfiguration {
-        try architecture.configuration(GGUFMetadata(file: file, architecture: architecture.ggufName))
     }
 
     fileprivate static func architecture(
@@ -74,16 +70,18 @@ extension Decoder {
         return architecture
     }
 
-    fileprivate static func architecture(of file: GGUFFile) throws(CheckpointError) -> any Architecture.Type {
+    fileprivate static func architecture(
+        of file: GGUFFile
+    ) throws(CheckpointError) -> (any Architecture.Type, GGUFForm) {
         guard let name = file.metadata["general.architecture"]?.text else {
             throw CheckpointError(
                 file: file.path, item: "general.architecture", found: "missing", expected: "a model's architecture",
                 hint: "this GGUF file holds no model")
         }
-        guard let architecture = Architectures.named(gguf: name) else {
-            throw unknown(name, file.path, "general.architecture", Architectures.all.map { $0.ggufName })
+        guard let architecture = Architectures.named(gguf: name), let form = architecture.gguf else {
+            throw unknown(name, file.path, "general.architecture", Architectures.all.compactMap { $0.gguf?.name })
         }
-        return architecture
+        return (architecture, form)
     }
 
     private static func unknown(_ name: String, _ file: String, _ item: String, _ known: [String]) -> CheckpointError {
@@ -95,7 +93,7 @@ extension Decoder {
 
 /// Where a model's sizes and weights come from, by their Hugging Face names.
 private struct WeightSource {
-    /// `model_type`.
+    /// Its name in the base hash.
     let architecture: String
     let configuration: DecoderConfiguration
     private let files: ModelFiles
@@ -106,13 +104,28 @@ private struct WeightSource {
         switch files {
         case .huggingFace(let directory):
             let type = try Decoder.architecture(of: directory)
-            (architecture, ggufPermutes) = (type.modelType, false)
+            (architecture, ggufPermutes) = (type.canonicalName, false)
             configuration = try type.configuration(directory.config)
         case .gguf(let file):
-            let type = try Decoder.architecture(of: file)
-            (architecture, ggufPermutes) = (type.modelType, type.ggufPermutesQueryAndKey)
-            configuration = try Decoder.configuration(of: file, type)
+            let (type, form) = try Decoder.architecture(of: file)
+            (architecture, ggufPermutes) = (type.canonicalName, form.permutesQueryAndKey)
+            configuration = try Decoder.configuration(of: files)
+            try requireKnownTensors(of: file)
         }
+    }
+
+    /// A bias or a norm that the architecture has not would be left out of every product without a word.
+    private func requireKnownTensors(of file: GGUFFile) throws(CheckpointError) {
+        let known = Set(Decoder.tensors(of: configuration).map { ggufTensor($0.name).name })
+        // Old files hold rotary frequencies that follow from the metadata.
+        let unknown = file.entries.keys.filter {
+            $0.hasPrefix("blk.") && !known.contains($0) && !$0.hasSuffix("attn_rot_embd.weight")
+        }
+        guard let name = unknown.min() else { return }
+        throw CheckpointError(
+            file: file.path, item: name, found: "a tensor that \(architecture) has not",
+            expected: "the tensors of \(configuration.layerCount) layers of \(architecture)",
+            hint: "neft does not compute this variant of the architecture yet")
     }
 
     /// In place where the checkpoint holds fp32, else converted into memory of this process.
@@ -151,14 +164,16 @@ func ggufTensor(_ name: String) -> (name: String, permuted: Bool) {
     case "lm_head.weight": return ("output.weight", false)
     default: break
     }
-    let parts = name.split(separator: ".")  // model layers N module (projection) weight
+    let parts = name.split(separator: ".")  // model layers N module (projection) weight|bias
     let names = [
         "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output", "gate_proj": "ffn_gate",
         "up_proj": "ffn_up", "down_proj": "ffn_down", "input_layernorm": "attn_norm",
-        "post_attention_layernorm": "ffn_norm",
+        "post_attention_layernorm": "ffn_norm", "q_norm": "attn_q_norm", "k_norm": "attn_k_norm",
     ]
     let module = String(parts[parts.count - 2])
-    return ("blk.\(parts[2]).\(names[module] ?? module).weight", module == "q_proj" || module == "k_proj")
+    return (
+        "blk.\(parts[2]).\(names[module] ?? module).\(parts[parts.count - 1])", module == "q_proj" || module == "k_proj"
+    )
 }
 
 /// Hugging Face's row of row `j` of a GGUF file's q or k: GGUF interleaves the two halves of each head.

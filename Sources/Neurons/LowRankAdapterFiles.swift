@@ -49,7 +49,7 @@ public enum LowRankAdapterFiles {
         }
         var factors: [String: LowRankFactors] = [:]
         var known: Set<String> = []
-        for (_, module, _, projection, _) in model.projections {
+        for (_, _, module, _, projection, _) in model.projections {
             let names = ["A", "B"].map { "\(prefix)\(module).lora_\($0).weight" }
             guard names.contains(where: { file.entries[$0] != nil }) else { continue }
             let shape = model.configuration.shape(of: projection)
@@ -73,7 +73,7 @@ public enum LowRankAdapterFiles {
                 hint: "the file is damaged: copy it again")
         }
         model.attach(configuration) { layer, projection in
-            factors[Decoder.lowRankName(layer: layer, projection)]
+            factors[Decoder.moduleName(layer: layer, projection)]
         }
     }
 

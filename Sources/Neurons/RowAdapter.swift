@@ -5,7 +5,8 @@ import Models
 public enum RowAdapter {
     static let formatVersion = "1"
 
-    /// Writes per module `<module>.rows` I32 `[k]`, ascending, and `<module>.weight` F32 `[k, in]`, from the model.
+    /// Writes per module `<module>.rows` I32 `[k]`, ascending, `<module>.weight` F32 `[k, in]` and, if it has biases,
+    /// `<module>.bias` F32 `[k]`, from the model.
     public static func save(
         _ trainable: TrainableRows, of model: any LanguageModel, baseHash: String, maskHash: String, to path: String
     ) throws(CheckpointError) {
@@ -15,10 +16,14 @@ public enum RowAdapter {
         for entry in trainable.entries {
             let parameter = model.parameters[entry.parameter]
             let rows = entry.rows ?? (0..<Int32(entry.rowCount)).map { $0 }
-            writer.add("\(parameter.module).rows", integers: rows)
             let parts = rows.map {
                 UnsafeBufferPointer(start: parameter.tensor.pointer + Int($0) * entry.columns, count: entry.columns)
             }
+            if parameter.isBias {
+                writer.add("\(parameter.module).bias", shape: [rows.count], parts: parts)
+                continue
+            }
+            writer.add("\(parameter.module).rows", integers: rows)
             writer.add("\(parameter.module).weight", shape: [rows.count, entry.columns], parts: parts)
         }
         try writer.write(to: path)
@@ -39,36 +44,43 @@ public enum RowAdapter {
                 found: "an adapter of another model (base hash \((file.metadata["baseHash"] ?? "none").prefix(12)))",
                 expected: "one of this model (\(baseHash.prefix(12)))", hint: "pass the model it was trained from")
         }
-        let known = Dictionary(uniqueKeysWithValues: model.projections.map { ($0.module, $0.parameter) })
+        let known = Dictionary(uniqueKeysWithValues: model.projections.map { ($0.module, $0) })
         var changes: [(parameter: Int, rows: [Int32], values: FloatTensor)] = []
+        var (neurons, tensors) = (0, 0)
         for name in file.entries.keys.sorted() where name.hasSuffix(".rows") {
             let module = String(name.dropLast(".rows".count))
             let rows = try file.integers(name)
-            guard let index = known[module], let last = rows.last, rows[0] >= 0,
-                zip(rows, rows.dropFirst()).allSatisfy(<), Int(last) < model.parameters[index].rows
+            guard let entry = known[module], let last = rows.last, rows[0] >= 0,
+                zip(rows, rows.dropFirst()).allSatisfy(<), Int(last) < entry.rows
             else {
                 throw NeuronError(
                     subject: file.path, found: "tensor \(name)",
                     expected: "ascending rows of a projection of the model",
                     hint: "the file is damaged: copy it again")
             }
-            let values = try file.floats("\(module).weight", shape: [rows.count, model.parameters[index].columns])
-            changes.append((index, rows, values))
+            let shape = [rows.count, model.parameters[entry.parameter].columns]
+            changes.append((entry.parameter, rows, try file.floats("\(module).weight", shape: shape)))
+            if let bias = entry.bias {
+                changes.append((bias, rows, try file.floats("\(module).bias", shape: [rows.count])))
+            }
+            neurons += rows.count
+            tensors += entry.bias == nil ? 2 : 3
         }
-        guard !changes.isEmpty, file.entries.count == 2 * changes.count else {
+        guard neurons > 0, file.entries.count == tensors else {
             throw NeuronError(
-                subject: file.path, found: "\(file.entries.count) tensors, \(changes.count) of them row numbers",
-                expected: "rows and weights of at least one module", hint: "the file is damaged: copy it again")
+                subject: file.path, found: "\(file.entries.count) tensors, \(tensors) of them of \(neurons) rows",
+                expected: "at least one row, and tensors of those rows, no others",
+                hint: "the file is damaged: copy it again")
         }
         for (index, rows, values) in changes {
-            let tensor = model.parameters[index].tensor
+            let (tensor, columns) = (model.parameters[index].tensor, model.parameters[index].columns)
             tensor.materialise(rows)
             for (i, row) in rows.enumerated() {
-                let first = Int(row) * tensor.columns
-                (tensor.pointer + first).update(from: values.pointer + i * tensor.columns, count: tensor.columns)
-                tensor.publish(first..<first + tensor.columns)
+                let first = Int(row) * columns
+                (tensor.pointer + first).update(from: values.pointer + i * columns, count: columns)
+                tensor.publish(first..<first + columns)
             }
         }
-        return changes.reduce(0) { $0 + $1.rows.count }
+        return neurons
     }
 }

@@ -45,8 +45,8 @@ public struct ModelDirectoryWriter {
         try writer.write(to: folder + "/model.safetensors")
     }
 
-    /// The source's configuration; what has an old and a new name (the element type, the base of the rotary positions)
-    /// under both, because readers of one age silently ignore the other's.
+    /// The source's configuration; what has an old and a new name (the element type, base and scaling of the rotary
+    /// positions) under both, because readers of one age silently ignore the other's.
     private func configuration() throws -> String {
         let path = source.config.path
         guard let data = FileManager.default.contents(atPath: path),
@@ -58,7 +58,10 @@ public struct ModelDirectoryWriter {
         }
         values["dtype"] = "float32"
         values["torch_dtype"] = "float32"
-        var rope = values["rope_parameters"] as? [String: Any] ?? ["rope_type": "default"]
+        let scaling = values["rope_scaling"] as? [String: Any]
+        var rope = values["rope_parameters"] as? [String: Any] ?? scaling ?? ["rope_type": "default"]
+        rope["rope_type"] = rope["rope_type"] ?? rope["type"]
+        if scaling == nil, let kind = rope["rope_type"] as? String, kind != "default" { values["rope_scaling"] = rope }
         if let theta = values["rope_theta"] ?? rope["rope_theta"] {
             rope["rope_theta"] = theta
             values["rope_theta"] = theta
