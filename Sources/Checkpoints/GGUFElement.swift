@@ -1,5 +1,5 @@
-/// Element types of GGUF tensors that can be read. A block type stores `blockSize` values in `blockBytes` bytes.
-enum GGUFElement: UInt32, CaseIterable {
+/// Element types of GGUF tensors that can be read; `quantise` says which can be written. A block type stores `blockSize` values in `blockBytes` bytes.
+public enum GGUFElement: UInt32, CaseIterable, Sendable {
     case f32 = 0
     case f16 = 1
     case q4_0 = 2
@@ -12,7 +12,7 @@ enum GGUFElement: UInt32, CaseIterable {
     case q6_K = 14
     case bf16 = 30
 
-    var name: String {
+    public var name: String {
         switch self {
         case .f32: "F32"
         case .f16: "F16"

@@ -3,9 +3,11 @@ import Kernels
 
 /// Where one family of models keeps its sizes and weights. Adding a family is one file with a conforming type, and its
 /// line in `Architectures.all`.
-protocol Architecture {
+protocol Architecture: Sendable {
     /// `model_type` of `config.json`.
     static var modelType: String { get }
+    /// The class that transformers has for it.
+    static var modelClass: String { get }
     /// How GGUF files hold it; nil where they say another family.
     static var gguf: GGUFForm? { get }
     /// Name that enters the base hash: the same for families that compute alike.
@@ -22,6 +24,8 @@ struct GGUFForm {
     let name: String
     /// Whether converters permute the rows of q and k inside each head.
     let permutesQueryAndKey: Bool
+    /// Whether llama.cpp reads divisors of the rotary frequencies, `rope_freqs.weight`.
+    var hasRoPEFrequencies = false
 }
 
 extension Architecture {

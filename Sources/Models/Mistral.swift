@@ -4,6 +4,7 @@ import Checkpoints
 /// say `llama`, and so does what enters the base hash.
 enum Mistral: Architecture {
     static let modelType = "mistral"
+    static let modelClass = "MistralForCausalLM"
     static let gguf: GGUFForm? = nil
     static let canonicalName = Llama.modelType
 

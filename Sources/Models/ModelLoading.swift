@@ -60,7 +60,7 @@ extension Decoder {
         }
     }
 
-    fileprivate static func architecture(
+    static func architecture(
         of directory: HuggingFaceDirectory
     ) throws(CheckpointError) -> any Architecture.Type {
         let type = try directory.config.text("model_type")
@@ -70,7 +70,7 @@ extension Decoder {
         return architecture
     }
 
-    fileprivate static func architecture(
+    static func architecture(
         of file: GGUFFile
     ) throws(CheckpointError) -> (any Architecture.Type, GGUFForm) {
         guard let name = file.metadata["general.architecture"]?.text else {
@@ -92,31 +92,25 @@ extension Decoder {
 }
 
 /// Where a model's sizes and weights come from, by their Hugging Face names.
-private struct WeightSource {
+public struct WeightSource {
     /// Its name in the base hash.
     let architecture: String
     let configuration: DecoderConfiguration
     private let files: ModelFiles
-    private let ggufPermutes: Bool
+    private let layout: GGUFLayout
 
-    init(_ files: ModelFiles) throws(CheckpointError) {
+    public init(_ files: ModelFiles) throws(CheckpointError) {
         self.files = files
-        switch files {
-        case .huggingFace(let directory):
-            let type = try Decoder.architecture(of: directory)
-            (architecture, ggufPermutes) = (type.canonicalName, false)
-            configuration = try type.configuration(directory.config)
-        case .gguf(let file):
-            let (type, form) = try Decoder.architecture(of: file)
-            (architecture, ggufPermutes) = (type.canonicalName, form.permutesQueryAndKey)
-            configuration = try Decoder.configuration(of: files)
-            try requireKnownTensors(of: file)
-        }
+        let family = try ModelFamily(of: files)
+        architecture = family.canonicalName
+        layout = family.ggufLayout
+        configuration = family.configuration
+        if case .gguf(let file) = files { try requireKnownTensors(of: file) }
     }
 
     /// A bias or a norm that the architecture has not would be left out of every product without a word.
     private func requireKnownTensors(of file: GGUFFile) throws(CheckpointError) {
-        let known = Set(Decoder.tensors(of: configuration).map { ggufTensor($0.name).name })
+        let known = Set(Decoder.tensors(of: configuration).map { layout.name(of: $0.name) })
         // Old files hold rotary frequencies that follow from the metadata.
         let unknown = file.entries.keys.filter {
             $0.hasPrefix("blk.") && !known.contains($0) && !$0.hasSuffix("attn_rot_embd.weight")
@@ -128,16 +122,12 @@ private struct WeightSource {
             hint: "neft does not compute this variant of the architecture yet")
     }
 
-    /// In place where the checkpoint holds fp32, else converted into memory of this process.
-    func floats(_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor {
+    /// One tensor: in place where the checkpoint holds fp32, else converted into memory of this process.
+    public func floats(_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor {
         switch files {
         case .huggingFace(let directory): return try directory.tensor(name, shape: shape)
         case .gguf(let file):
-            let source = ggufTensor(name)
-            let headDim = configuration.headDim
-            return try file.floats(
-                source.name, as: name, shape: shape,
-                rowOf: source.permuted && ggufPermutes ? { ggufRowToHuggingFace($0, headDim: headDim) } : nil)
+            return try file.floats(layout.name(of: name), as: name, shape: shape, rowOf: layout.rows(of: name))
         }
     }
 
@@ -154,30 +144,4 @@ private struct WeightSource {
         guard case .huggingFace(let directory) = files else { return nil }
         return directory.type(of: name)
     }
-}
-
-/// GGUF's name of a Hugging Face tensor, and whether its rows may be permuted.
-func ggufTensor(_ name: String) -> (name: String, permuted: Bool) {
-    switch name {
-    case "model.embed_tokens.weight": return ("token_embd.weight", false)
-    case "model.norm.weight": return ("output_norm.weight", false)
-    case "lm_head.weight": return ("output.weight", false)
-    default: break
-    }
-    let parts = name.split(separator: ".")  // model layers N module (projection) weight|bias
-    let names = [
-        "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output", "gate_proj": "ffn_gate",
-        "up_proj": "ffn_up", "down_proj": "ffn_down", "input_layernorm": "attn_norm",
-        "post_attention_layernorm": "ffn_norm", "q_norm": "attn_q_norm", "k_norm": "attn_k_norm",
-    ]
-    let module = String(parts[parts.count - 2])
-    return (
-        "blk.\(parts[2]).\(names[module] ?? module).\(parts[parts.count - 1])", module == "q_proj" || module == "k_proj"
-    )
-}
-
-/// Hugging Face's row of row `j` of a GGUF file's q or k: GGUF interleaves the two halves of each head.
-func ggufRowToHuggingFace(_ j: Int, headDim d: Int) -> Int {
-    let s = j % d
-    return j / d * d + (s % 2) * (d / 2) + s / 2
 }

@@ -3,6 +3,7 @@ import Checkpoints
 /// Qwen2 and Qwen2.5: Llama with biases of q, k and v.
 enum Qwen2: Architecture {
     static let modelType = "qwen2"
+    static let modelClass = "Qwen2ForCausalLM"
     static let gguf: GGUFForm? = GGUFForm(name: "qwen2", permutesQueryAndKey: false)
     private static let biased: [Projection] = [.query, .key, .value]
 

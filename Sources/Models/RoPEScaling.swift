@@ -69,7 +69,27 @@ enum RoPEScaling {
                 file: section.path, item: "\(section.prefix)high_freq_factor", found: "\(high)",
                 expected: "more than low_freq_factor, \(low)", hint: "the file is damaged")
         }
-        return (0..<headDim / 2).map { i -> Double in
+        return llama3(factor: factor, low: low, high: high, original: original, headDim: headDim, theta: theta)
+    }
+
+    /// `rope_scaling` of Llama 3.1 to 3.3 that gives a model's divisors, whose numbers GGUF files do not hold; nil where
+    /// there is none.
+    static func llama3Section(of c: DecoderConfiguration) -> [String: Any]? {
+        let factor = (c.ropeDivisors.max() ?? 1).rounded()
+        let (low, high, original) = (1.0, 4.0, 8192.0)
+        let divisors = llama3(
+            factor: factor, low: low, high: high, original: original, headDim: c.headDim, theta: c.ropeTheta)
+        guard zip(divisors, c.ropeDivisors).allSatisfy({ abs($0 - $1) <= 1e-5 * $0 }) else { return nil }
+        return [
+            "rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high,
+            "original_max_position_embeddings": Int(original),
+        ]
+    }
+
+    private static func llama3(
+        factor: Double, low: Double, high: Double, original: Double, headDim: Int, theta: Double
+    ) -> [Double] {
+        (0..<headDim / 2).map { i -> Double in
             let wavelength = 2 * Double.pi * pow(theta, Double(2 * i) / Double(headDim))
             if wavelength < original / high { return 1 }
             if wavelength > original / low { return factor }

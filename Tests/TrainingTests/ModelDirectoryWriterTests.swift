@@ -1,5 +1,6 @@
 import Checkpoints
 import Collectives
+import Exporting
 import Foundation
 import Kernels
 import Models
@@ -44,7 +45,7 @@ import Testing
             communicator: LocalCommunicator(), team: model.team)
         try trainer.run()
         let folder = try RunFolder(creating: scratch.path + "/run")
-        let writer = try ModelDirectoryWriter(source: files)
+        let writer = ModelDirectoryWriter(source: files)
         try folder.writeFinal { try writer.write(model, to: $0) }
 
         #expect(

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes blocks.gguf, one small tensor per GGUF element type, and blocks-expected.safetensors, what the `gguf` package
-dequantises them to. Needs: pip install gguf numpy safetensors. Made with gguf 0.19.0"""
+dequantises them to; and written.gguf, values and what the package quantises them to in the types that are written. Needs: pip install gguf numpy safetensors. Made with gguf 0.19.0"""
 import pathlib
 
 import gguf
@@ -39,3 +39,22 @@ writer.write_kv_data_to_file()
 writer.write_tensors_to_file()
 writer.close()
 save_file(expected, here / "blocks-expected.safetensors")
+
+# Random rows of several sizes, then ties of all three types, zeros, small and large numbers.
+values = (random.standard_normal((40, 64)) * np.logspace(-4, 3, 40)[:, None]).astype(np.float32)
+values[0] = 0
+values[1] = np.arange(64) - 31.5  # with 127 as the largest: halves, which Q8_0 rounds away from zero
+values[1, 0] = values[1, 32] = 127
+values[2] = 1 + np.arange(64) * 2.0**-11  # halfway between half-precision numbers
+values[3] = 1 + np.arange(64) * 2.0**-8  # halfway between those of bfloat16
+values[4] = -np.abs(values[4])
+values[5, :32] = 2.0**-20  # small: half precision has subnormal numbers there
+values[6] = np.linspace(-65504, 65504, 64)
+writer = gguf.GGUFWriter(here / "written.gguf", "test")
+writer.add_tensor("values", values)
+for kind in [kinds.F16, kinds.BF16, kinds.Q8_0]:
+    writer.add_tensor(kind.name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+writer.write_header_to_file()
+writer.write_kv_data_to_file()
+writer.write_tensors_to_file()
+writer.close()
