@@ -18,8 +18,9 @@ test:  ## install what the tests need and run all of them
 test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 4 minutes)
 	Tests/cluster/run
 
-test-long:  ## 20,000 strings per tokenizer; disturb a run twenty times; test as an ordinary user (root; 30 minutes)
+test-long:  ## 20,000 strings per tokenizer; exports in other programs; disturb a run twenty times; test as an ordinary user (root; 40 minutes)
 	Tests/long/tokenizers
+	Tests/long/consumers
 	Tests/long/chaos
 	Tests/long/ordinary-user
 

@@ -38,6 +38,9 @@ let package = Package(
         .target(name: "Datasets", dependencies: ["Tokenization"], swiftSettings: module),
         .target(name: "Models", dependencies: ["Kernels", "Checkpoints", "Datasets"], swiftSettings: module),
         .target(name: "Neurons", dependencies: ["Models", "Checkpoints"], swiftSettings: module),
+        .target(
+            name: "Exporting", dependencies: ["Checkpoints", "Tokenization", "Datasets", "Models", "Neurons"],
+            swiftSettings: module),
         .target(name: "Collectives", dependencies: ["CMPI", "CZstd", "CKernels", "Kernels"], swiftSettings: module),
         .target(
             name: "Evaluation", dependencies: ["Kernels", "Models", "Tokenization", "Datasets", "Collectives"],
@@ -52,7 +55,7 @@ let package = Package(
         .executableTarget(
             name: "neft",
             dependencies: [
-                "Training", "Evaluation", "Reporting", .product(name: "Yams", package: "Yams"),
+                "Training", "Evaluation", "Exporting", "Reporting", .product(name: "Yams", package: "Yams"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: module),
@@ -83,7 +86,10 @@ let package = Package(
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Models", "Neurons", "TestSupport"],
             swiftSettings: module),
-        .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: module),
+        .testTarget(
+            name: "ExportingTests", dependencies: ["Exporting", "TestSupport"], swiftSettings: module),
+        .testTarget(
+            name: "TrainingTests", dependencies: ["Training", "Exporting", "TestSupport"], swiftSettings: module),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport", "neft"], swiftSettings: module),
     ]
 )

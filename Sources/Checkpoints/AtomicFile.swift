@@ -74,6 +74,13 @@ public final class FileDescriptorWriter {
         try values.withUnsafeBytes { bytes in Result { () throws(CheckpointError) in try write(bytes) } }.get()
     }
 
+    /// A value that the type a tensor is written as cannot hold.
+    func outOfRange(_ value: Float, in tensor: String, _ type: String) -> CheckpointError {
+        CheckpointError(
+            file: path, item: tensor, found: "the value \(value), which \(type) has no number for",
+            expected: "values within the range of the type", hint: "write bf16 or f32")
+    }
+
     func flush() throws(CheckpointError) {
         let full = buffer
         buffer.removeAll(keepingCapacity: true)

@@ -1,3 +1,4 @@
+import CKernels
 import Kernels
 
 /// Element types of safetensors files that can be read as weights, and `I32` for row numbers.
@@ -15,6 +16,21 @@ public enum ElementType: String, Sendable, CaseIterable {
         case .float16, .bfloat16: 2
         }
     }
+
+    /// Types that weights can be written in.
+    public static let weights: [ElementType] = [.float32, .float16, .bfloat16]
+
+    /// Writes `count` values to `out`, rounded to nearest, ties to even.
+    /// - Returns: the first finite value that the type has no finite one for, if there is one.
+    func narrow(_ source: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer, count: Int) -> Float? {
+        switch self {
+        case .float32: out.copyMemory(from: source, byteCount: 4 * count)
+        case .float16: return narrowFloat16(source, out, count: count)
+        case .bfloat16: narrowBFloat16(source, out, count: count)
+        case .float64, .int32: preconditionFailure("ElementType: \(self) is no type of weights")
+        }
+        return nil
+    }
 }
 
 /// Widens `count` half-precision values.
@@ -29,4 +45,20 @@ func widenBFloat16(_ source: UnsafeRawPointer, _ out: UnsafeMutablePointer<Float
     for i in 0..<count {
         out[i] = Float(bitPattern: UInt32(source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) << 16)
     }
+}
+
+/// Rounds `count` values to half precision, to nearest, ties to even.
+/// - Returns: the first finite value that half precision has no finite one for, if there is one.
+func narrowFloat16(_ source: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer, count: Int) -> Float? {
+    for i in 0..<count {
+        let half = Float16(source[i])
+        if half.isInfinite, source[i].isFinite { return source[i] }
+        out.storeBytes(of: half.bitPattern, toByteOffset: 2 * i, as: UInt16.self)
+    }
+    return nil
+}
+
+/// Rounds `count` values to bfloat16, to nearest, ties to even.
+func narrowBFloat16(_ source: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer, count: Int) {
+    neft_bf16_from_floats(source, out.assumingMemoryBound(to: BFloat16Bits.self), count)
 }

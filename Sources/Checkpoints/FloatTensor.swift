@@ -76,6 +76,15 @@ public final class FloatTensor: @unchecked Sendable {
         exact?.release()
     }
 
+    /// Puts one row into `values` `[columns]`, whether its floats are in place or not.
+    public func copyRow(_ row: Int, to values: UnsafeMutablePointer<Float>) {
+        if materialised?[row] == false {
+            read(row: row, into: values)
+        } else {
+            values.update(from: pointer + row * columns, count: columns)
+        }
+    }
+
     /// The values that a row had before it was materialised.
     private func read(row: Int, into values: UnsafeMutablePointer<Float>) {
         if let exact {

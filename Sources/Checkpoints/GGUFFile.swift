@@ -14,6 +14,10 @@ public final class GGUFFile: @unchecked Sendable {
     public let path: String
     public let metadata: [String: GGUFValue]
     public let entries: [String: Entry]
+    /// Where tensors begin is a multiple of it.
+    let alignment: Int
+    /// The metadata as they are in the file, in its order: type and value of each key.
+    let metadataBytes: [(key: String, bytes: UnsafeRawBufferPointer)]
     private let file: MappedFile
 
     /// Bytes every GGUF file starts with.
@@ -37,9 +41,12 @@ public final class GGUFFile: @unchecked Sendable {
         let tensorCount = try reader.integer(UInt64.self, "the header")
         let valueCount = try reader.integer(UInt64.self, "the header")
         var metadata: [String: GGUFValue] = [:]
+        var metadataBytes: [(key: String, bytes: UnsafeRawBufferPointer)] = []
         for _ in 0..<valueCount {
             let key = try GGUFValue.string(&reader, "a metadata key")
+            let start = reader.offset
             metadata[key] = try GGUFValue(&reader, type: try reader.integer(UInt32.self, key), key: key, depth: 0)
+            metadataBytes.append((key, UnsafeRawBufferPointer(start: file.base + start, count: reader.offset - start)))
         }
         var heads: [(name: String, type: UInt32, shape: [Int], offset: UInt64)] = []
         for _ in 0..<tensorCount {
@@ -79,7 +86,18 @@ public final class GGUFFile: @unchecked Sendable {
                 name: head.name, type: head.type, shape: head.shape, offset: dataStart + Int(head.offset))
         }
         self.metadata = metadata
+        self.metadataBytes = metadataBytes
+        self.alignment = alignment
         self.entries = entries
+    }
+
+    /// A tensor's bytes as they are in the file, valid as long as this object lives; nil where the file holds another
+    /// type or shape, or not all of them.
+    public func bytes(_ name: String, type: GGUFElement, shape: [Int]) -> UnsafeRawBufferPointer? {
+        guard let entry = entries[name], entry.type == type.rawValue, entry.shape == shape,
+            let count = type.byteCount(shape: shape), count <= file.byteCount - entry.offset
+        else { return nil }
+        return UnsafeRawBufferPointer(start: file.base + entry.offset, count: count)
     }
 
     /// A tensor dequantised to fp32, `[out, in]`.

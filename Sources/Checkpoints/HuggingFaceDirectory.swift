@@ -88,9 +88,12 @@ public struct ConfigurationFile: @unchecked Sendable {
     public let path: String
     /// Values as Foundation's JSON reader gives them; never changed.
     let values: [String: Any]
+    /// What comes before keys in errors, of an object inside the file.
+    public let prefix: String
 
     public init(path: String) throws(CheckpointError) {
         self.path = path
+        prefix = ""
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CheckpointError(
                 file: path, found: "no such file", expected: "a Hugging Face model directory or a GGUF file",
@@ -117,6 +120,17 @@ public struct ConfigurationFile: @unchecked Sendable {
     }
     /// The object under a key, or nil where there is none or it is null.
     public func object(_ key: String) -> [String: Any]? { values[key] as? [String: Any] }
+    /// The same with typed access, or nil.
+    public func section(_ key: String) -> ConfigurationFile? {
+        object(key).map { ConfigurationFile(path: path, values: $0, prefix: "\(prefix)\(key).") }
+    }
+    private init(path: String, values: [String: Any], prefix: String) {
+        self.path = path
+        self.values = values
+        self.prefix = prefix
+    }
+    /// Whether the key is there with the value null.
+    public func isNull(_ key: String) -> Bool { values[key] is NSNull }
     /// Whether the key is there with a value other than null.
     public func has(_ key: String) -> Bool { !(values[key] == nil || values[key] is NSNull) }
 
@@ -126,11 +140,11 @@ public struct ConfigurationFile: @unchecked Sendable {
         guard let value = values[key], !(value is NSNull) else {
             if let fallback { return fallback }
             throw CheckpointError(
-                file: path, item: key, found: "missing", expected: expected, hint: "the file is incomplete")
+                file: path, item: prefix + key, found: "missing", expected: expected, hint: "the file is incomplete")
         }
         guard let converted = convert(value) else {
             throw CheckpointError(
-                file: path, item: key, found: "\(value)", expected: expected, hint: "the file is damaged")
+                file: path, item: prefix + key, found: "\(value)", expected: expected, hint: "the file is damaged")
         }
         return converted
     }

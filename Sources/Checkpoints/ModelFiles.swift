@@ -29,4 +29,13 @@ public enum ModelFiles: Sendable {
         case .gguf(let file): [file.path]
         }
     }
+
+    /// The same model, mapped anew: its weights as they are in the files. Those of a Hugging Face directory are used in place,
+    /// so training, or an adapter, has changed what the first mapping shows.
+    public func reopened() throws(CheckpointError) -> ModelFiles {
+        switch self {
+        case .huggingFace(let directory): .huggingFace(try HuggingFaceDirectory(path: directory.path))
+        case .gguf(let file): .gguf(try GGUFFile(path: file.path))
+        }
+    }
 }

@@ -73,11 +73,41 @@ public struct SafetensorsWriter {
             })
     }
 
+    /// Appends a tensor, `[out, in]`, that is read row by row while the file is written.
+    /// - Parameters:
+    ///   - type: F32, F16 or BF16.
+    ///   - read: puts row `row` into `values` `[in]`.
+    public mutating func add(
+        _ name: String, shape: [Int], as type: ElementType,
+        read: @escaping (_ row: Int, _ values: UnsafeMutablePointer<Float>) throws(CheckpointError) -> Void
+    ) {
+        precondition(ElementType.weights.contains(type), "SafetensorsWriter: \(name) as \(type)")
+        let columns = shape.last ?? 1
+        let rows = shape.dropLast().reduce(1, *)
+        tensors.append(
+            Tensor(name: name, type: type, shape: shape) { writer throws(CheckpointError) in
+                let values = TensorStorage(count: columns)
+                let bytes = TensorStorage(count: columns)
+                for row in 0..<rows {
+                    try read(row, values.pointer)
+                    if let lost = type.narrow(values.pointer, bytes.pointer, count: columns) {
+                        throw writer.outOfRange(lost, in: name, type.rawValue)
+                    }
+                    try writer.write(UnsafeRawBufferPointer(start: bytes.pointer, count: columns * type.byteCount))
+                }
+            })
+    }
+
+    /// Bytes of the tensors that `write` would write.
+    public var byteCount: Int { tensors.reduce(0) { $0 + $1.shape.reduce(1, *) * $1.type.byteCount } }
+
     /// Writes the file in the order of `add`, atomically.
     public func write(to path: String) throws(CheckpointError) {
         var header = "{"
         if !metadata.isEmpty {
-            let pairs = metadata.sorted { $0.key < $1.key }.map { "\(Self.quote($0.key)):\(Self.quote($0.value))" }
+            let pairs = metadata.sorted { $0.key < $1.key }.map {
+                "\(JSONText.quoted($0.key)):\(JSONText.quoted($0.value))"
+            }
             header += "\"__metadata__\":{\(pairs.joined(separator: ","))}"
         }
         var offset = 0
@@ -85,7 +115,7 @@ public struct SafetensorsWriter {
             let byteCount = tensor.shape.reduce(1, *) * tensor.type.byteCount
             let shape = tensor.shape.map(String.init).joined(separator: ",")
             header += header.count > 1 ? "," : ""
-            header += "\(Self.quote(tensor.name)):{\"dtype\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],"
+            header += "\(JSONText.quoted(tensor.name)):{\"dtype\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],"
             header += "\"data_offsets\":[\(offset),\(offset + byteCount)]}"
             offset += byteCount
         }
@@ -98,20 +128,5 @@ public struct SafetensorsWriter {
             try writer.write(length + bytes)
             for tensor in tensors { try tensor.write(writer) }
         }
-    }
-
-    private static func quote(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case _ where scalar.value < 0x20:
-                let hex = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }

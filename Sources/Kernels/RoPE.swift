@@ -10,13 +10,18 @@ public final class RoPETable: @unchecked Sendable {
     public let headDim: Int
     private let storage: TensorStorage
 
-    public init(length: Int, headDim: Int, base: Double) {
+    /// - Parameter divisors: what each `θᵢ` is divided by, `[D / 2]`; empty for nothing.
+    public init(length: Int, headDim: Int, base: Double, divisors: [Double] = []) {
+        precondition(divisors.isEmpty || divisors.count == headDim / 2, "RoPETable: \(divisors.count) divisors")
         self.length = length
         self.headDim = headDim
         storage = TensorStorage(count: length * headDim)
         let half = headDim / 2
         // Angles in Float, as the reference computes them: position · inverse frequency, both rounded to Float.
-        let frequencies = (0..<half).map { Float(1 / pow(base, Double(2 * $0) / Double(headDim))) }
+        let frequencies = (0..<half).map { i in
+            let frequency = 1 / pow(base, Double(2 * i) / Double(headDim))
+            return Float(divisors.isEmpty ? frequency : frequency / divisors[i])
+        }
         for p in 0..<length {
             for i in 0..<half {
                 let angle = Float(p) * frequencies[i]
@@ -74,13 +79,14 @@ public func ropeInPlace(
 
 /// The naive twin of `ropeInPlace`, angles in Double.
 public func ropeReference(
-    x: UnsafeMutablePointer<Float>, positions: [Int32], base: Double, T: Int, heads: Int, headDim D: Int,
-    inverse: Bool = false
+    x: UnsafeMutablePointer<Float>, positions: [Int32], base: Double, divisors: [Double] = [], T: Int, heads: Int,
+    headDim D: Int, inverse: Bool = false
 ) {
     for t in 0..<T {
         for head in 0..<heads {
             for i in 0..<D / 2 {
-                let angle = Double(positions[t]) * pow(base, -Double(2 * i) / Double(D)) * (inverse ? -1 : 1)
+                let frequency = pow(base, -Double(2 * i) / Double(D)) / (divisors.isEmpty ? 1 : divisors[i])
+                let angle = Double(positions[t]) * frequency * (inverse ? -1 : 1)
                 let at = (t * heads + head) * D + i
                 let (a, b) = (Double(x[at]), Double(x[at + D / 2]))
                 x[at] = Float(a * cos(angle) - b * sin(angle))

@@ -70,7 +70,8 @@ private struct BackwardPass {
             entryOf[entry.parameter] = entry
             if entry.rows != nil { mostRows = max(mostRows, entry.rowCount) }
             switch model.parameters[entry.parameter].role {
-            case .projection(let layer, _), .lowRankA(let layer, _), .lowRankB(let layer, _):
+            case .projection(let layer, _), .bias(let layer, _), .headNorm(let layer, _), .lowRankA(let layer, _),
+                .lowRankB(let layer, _):
                 lowest = min(lowest, layer)
             case .norm(let layer?): lowest = min(lowest, layer)
             case .norm(nil), .head: break
@@ -152,7 +153,7 @@ private struct BackwardPass {
         let below = !isLowest || trainsEmbedding
         let attentionNeeded =
             below || trains(l, .output) || trains(l, .query) || trains(l, .key) || trains(l, .value)
-            || entryOf[model.normIndex(layer: l, second: false)] != nil
+            || trainsHeadNorms(l) || entryOf[model.normIndex(layer: l, second: false)] != nil
         let secondNorm = entryOf[model.normIndex(layer: l, second: true)]
         if attentionNeeded || trains(l, .gate) || trains(l, .up) || secondNorm != nil {
             model.projectBackward(l, .down, w.dResidual, into: w.dActivated, T: T)
@@ -188,7 +189,7 @@ private struct BackwardPass {
         weightGradient(l, .output, dOut: w.dResidual, x: s.attention, T: T)
         let firstNorm = entryOf[model.normIndex(layer: l, second: false)]
         let trainsQKV = trains(l, .query) || trains(l, .key) || trains(l, .value)
-        guard below || trainsQKV || firstNorm != nil else { return }
+        guard below || trainsQKV || trainsHeadNorms(l) || firstNorm != nil else { return }
         model.projectBackward(l, .output, w.dResidual, into: w.dAttention, T: T)
         attentionBackward(
             team, dQ: w.dQuery, dK: w.dKey, dV: w.dValue, dOut: w.dAttention, out: s.attention,
@@ -199,6 +200,10 @@ private struct BackwardPass {
             team, x: w.dQuery, positions: w.positions, table: model.ropeTable, T: T, heads: c.headCount, inverse: true)
         ropeInPlace(
             team, x: w.dKey, positions: w.positions, table: model.ropeTable, T: T, heads: c.kvHeadCount, inverse: true)
+        if let norms = layer.headNorms {
+            headNorm(l, .query, norms.query, raw: s.rawQuery, inverseRMS: s.inverseRMSQuery, w.dQuery, T: T)
+            headNorm(l, .key, norms.key, raw: s.rawKey, inverseRMS: s.inverseRMSKey, w.dKey, T: T)
+        }
         if trainsQKV {
             rmsNormRecompute(
                 team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C)
@@ -221,6 +226,25 @@ private struct BackwardPass {
             T: T, C: C)
     }
 
+    /// Turns `gradient`, `[T, heads · D]`, from that of the heads' norm into that of its input.
+    private func headNorm(
+        _ l: Int, _ projection: Projection, _ weight: UnsafePointer<Float>, raw: UnsafePointer<Float>,
+        inverseRMS: UnsafePointer<Float>, _ dOut: UnsafeMutablePointer<Float>, T: Int
+    ) {
+        let (team, D, width) = (model.team, model.configuration.headDim, model.configuration.shape(of: projection)[0])
+        let rows = T * width / D
+        if let index = model.headNormIndex(layer: l, projection), let entry = entryOf[index] {
+            rmsNormBackwardWeight(
+                team, dWeight: gradient + entry.offset, dOut: dOut, inverseRMS: inverseRMS, x: raw, T: rows, C: D)
+        }
+        // Free since attention is done, and as wide as the queries.
+        let dRaw = model.workspace.dAttention
+        dRaw.update(repeating: 0, count: T * width)
+        rmsNormBackward(
+            team, dX: dRaw, dOut: dOut, inverseRMS: inverseRMS, x: raw, weight: weight, T: rows, C: D)
+        copyRows(team, out: dOut, source: dRaw, T: T, C: width)
+    }
+
     /// The embedding's own gradient; a tied head's part is already there.
     func embedding(_ batch: PackedBatch) {
         guard trainsEmbedding, let entry = entryOf[model.embeddingIndex] else { return }
@@ -232,19 +256,35 @@ private struct BackwardPass {
     }
 
     private func trains(_ layer: Int, _ projection: Projection) -> Bool {
-        entryOf[model.parameterIndex(layer: layer, projection)] != nil || lowRank(layer, projection) != nil
+        entryOf[model.parameterIndex(layer: layer, projection)] != nil || biasEntry(layer, projection) != nil
+            || lowRank(layer, projection) != nil
+    }
+
+    private func biasEntry(_ layer: Int, _ projection: Projection) -> TrainableRows.Entry? {
+        model.biasIndex(layer: layer, projection).flatMap { entryOf[$0] }
+    }
+
+    private func trainsHeadNorms(_ layer: Int) -> Bool {
+        [Projection.query, .key].contains { model.headNormIndex(layer: layer, $0).flatMap { entryOf[$0] } != nil }
     }
 
     private func lowRank(_ layer: Int, _ projection: Projection) -> (
         a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>
     )? { lowRank.isEmpty ? nil : lowRank[layer][projection.rawValue] }
 
-    /// `dY[:, selected]ᵀ X` into the packed gradient: the only weight gradients that are ever computed.
+    /// `dY[:, selected]ᵀ X` into the packed gradient: the only weight gradients that are ever computed. And the sums of
+    /// these columns where the selected neurons have biases.
     private func weightGradient(
         _ layer: Int, _ projection: Projection, dOut: UnsafePointer<Float>, x: UnsafePointer<Float>, T: Int
     ) {
         if let (dA, dB) = lowRank(layer, projection) {
             model.adapters?.gradients(layer, projection, dOut: dOut, x: x, T: T, dA: dA, dB: dB)
+        }
+        let outputs = model.configuration.shape(of: projection)[0]
+        if let bias = biasEntry(layer, projection) {
+            columnSums(
+                model.team, sums: gradient + bias.offset, source: dOut, columns: bias.rows, T: T, k: bias.rowCount,
+                O: outputs)
         }
         guard let entry = entryOf[model.parameterIndex(layer: layer, projection)] else { return }
         let dWeight = gradient + entry.offset
@@ -252,7 +292,6 @@ private struct BackwardPass {
             model.team.gemm(.tn, m: entry.rowCount, n: entry.columns, k: T, dOut, x, dWeight)
             return
         }
-        let outputs = model.configuration.shape(of: projection)[0]
         let gathered = model.workspace.gathered
         gatherColumns(model.team, out: gathered, source: dOut, columns: rows, T: T, k: rows.count, O: outputs)
         model.team.gemm(.tn, m: rows.count, n: entry.columns, k: T, gathered, x, dWeight)

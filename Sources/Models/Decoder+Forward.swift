@@ -35,12 +35,21 @@ extension Decoder {
             team, out: w.normed, inverseRMS: s.inverseRMS1, x: s.input, weight: layer.attentionNorm, T: T, C: C,
             eps: c.rmsNormEps)
         let attended = operand(w.normed, m: T, k: C)
-        project(l, .query, attended, into: s.query)
-        project(l, .key, attended, into: s.key)
+        let (query, key) = c.hasHeadNorms ? (s.rawQuery, s.rawKey) : (s.query, s.key)
+        project(l, .query, attended, into: query)
+        project(l, .key, attended, into: key)
         project(l, .value, attended, into: s.value)
-        observe?(l, .query, s.query)
-        observe?(l, .key, s.key)
+        observe?(l, .query, query)
+        observe?(l, .key, key)
         observe?(l, .value, s.value)
+        if let norms = layer.headNorms {
+            rmsNormForward(
+                team, out: s.query, inverseRMS: s.inverseRMSQuery, x: s.rawQuery, weight: norms.query,
+                T: T * c.headCount, C: c.headDim, eps: c.rmsNormEps)
+            rmsNormForward(
+                team, out: s.key, inverseRMS: s.inverseRMSKey, x: s.rawKey, weight: norms.key, T: T * c.kvHeadCount,
+                C: c.headDim, eps: c.rmsNormEps)
+        }
         ropeInPlace(team, x: s.query, positions: w.positions, table: ropeTable, T: T, heads: c.headCount)
         ropeInPlace(team, x: s.key, positions: w.positions, table: ropeTable, T: T, heads: c.kvHeadCount)
         attention(l, s)

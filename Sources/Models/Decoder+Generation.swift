@@ -3,13 +3,32 @@ import Kernels
 
 extension Decoder {
     public func generateGreedy(prompts: [[Int32]], maxNewTokens: Int, endTokens: Set<Int32>) -> [[Int32]] {
+        generate(prompts: prompts, maxNewTokens: maxNewTokens, endTokens: endTokens) { logits in
+            Int32(argmax(logits.baseAddress!, logits.count))
+        }
+    }
+
+    /// A continuation of a prompt until one of `endTokens` or `maxNewTokens`, its tokens drawn at random; end tokens are not
+    /// returned. The same one for a seed, on any number of threads.
+    public func generate(
+        prompt: [Int32], maxNewTokens: Int, endTokens: Set<Int32>, sampling: Sampling
+    ) -> [Int32] {
+        var sampler = TokenSampler(sampling)
+        return generate(prompts: [prompt], maxNewTokens: maxNewTokens, endTokens: endTokens) { sampler.choose($0) }[0]
+    }
+
+    /// - Parameter choose: the next token, from the logits `[V]` of all.
+    private func generate(
+        prompts: [[Int32]], maxNewTokens: Int, endTokens: Set<Int32>,
+        choose: Choice
+    ) -> [[Int32]] {
         guard !prompts.isEmpty, maxNewTokens > 0 else { return prompts.map { _ in [] } }
-        precondition(prompts.allSatisfy { !$0.isEmpty }, "generateGreedy: empty prompt")
+        precondition(prompts.allSatisfy { !$0.isEmpty }, "generate: empty prompt")
         let cache = KeyValueCache(
             configuration: configuration, capacities: prompts.map { $0.count + maxNewTokens })
         var outputs: [[Int32]] = Array(repeating: [], count: prompts.count)
         var active = Array(prompts.indices)
-        var next = prefill(prompts, cache: cache)
+        var next = prefill(prompts, cache: cache, choose)
         while true {
             // Keep what goes on; sequences that ended leave the batch.
             var going: [Int] = []
@@ -23,12 +42,14 @@ extension Decoder {
             }
             if going.isEmpty { return outputs }
             active = going
-            next = decode(tokens, sequences: active, cache: cache)
+            next = decode(tokens, sequences: active, cache: cache, choose)
         }
     }
 
-    /// Runs the prompts and fills their caches; returns the most likely next token of each.
-    private func prefill(_ prompts: [[Int32]], cache: KeyValueCache) -> [Int32] {
+    private typealias Choice = (_ logits: UnsafeBufferPointer<Float>) -> Int32
+
+    /// Runs the prompts and fills their caches; returns the next token of each.
+    private func prefill(_ prompts: [[Int32]], cache: KeyValueCache, _ choose: Choice) -> [Int32] {
         // Prompts go in groups of about this many tokens, which bounds the activations.
         let most = 2048
         var next: [Int32] = []
@@ -52,15 +73,15 @@ extension Decoder {
                 }
                 attend(batch, s)
             }
-            next += mostLikely(at: batch.rowStarts.dropFirst().map { $0 - 1 })
+            next += nextTokens(at: batch.rowStarts.dropFirst().map { $0 - 1 }, choose)
             for sequence in group { cache.lengths[sequence] = prompts[sequence].count }
             first = last
         }
         return next
     }
 
-    /// One token of each of `sequences`; returns the most likely next token of each.
-    private func decode(_ tokens: [Int32], sequences: [Int], cache: KeyValueCache) -> [Int32] {
+    /// One token of each of `sequences`; returns the next token of each.
+    private func decode(_ tokens: [Int32], sequences: [Int], cache: KeyValueCache, _ choose: Choice) -> [Int32] {
         let width = configuration.kvWidth
         let longest = (sequences.map { cache.lengths[$0] }.max() ?? 0) + 1
         workspace.reserve(
@@ -83,16 +104,18 @@ extension Decoder {
                 scratch: workspace.attentionScratch, scratchStride: workspace.attentionScratchStride)
         }
         for sequence in sequences { cache.lengths[sequence] += 1 }
-        return mostLikely(at: Array(0..<Int32(tokens.count)))
+        return nextTokens(at: Array(0..<Int32(tokens.count)), choose)
     }
 
-    private func mostLikely(at positions: [Int32]) -> [Int32] {
+    private func nextTokens(at positions: [Int32], _ choose: Choice) -> [Int32] {
         normTargets(positions)
         let (w, C, V) = (workspace, configuration.hiddenSize, vocabularySize)
         var result: [Int32] = Array(repeating: 0, count: positions.count)
         forEachHeadChunk(of: positions.count) { chunk in
             projectHead(w.targetNormed + chunk.lowerBound * C, into: w.logits, n: chunk.count)
-            for (row, i) in chunk.enumerated() { result[i] = Int32(argmax(w.logits + row * V, V)) }
+            for (row, i) in chunk.enumerated() {
+                result[i] = choose(UnsafeBufferPointer(start: w.logits + row * V, count: V))
+            }
         }
         return result
     }

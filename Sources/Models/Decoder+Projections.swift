@@ -17,7 +17,7 @@ extension Decoder {
             packed: compute == .bfloat16 ? team.pack(x, m: m, k: k, into: workspace.packedWords) : nil)
     }
 
-    /// `out [T, rows] = x Wᵀ` of one projection, or `out += …` when `accumulate`.
+    /// `out [T, rows] = x Wᵀ + b` of one projection, or `out += …` when `accumulate`.
     /// - Parameter x: `[T, columns]`, the projection's input.
     func project(
         _ layer: Int, _ projection: Projection, _ x: Operand, into out: UnsafeMutablePointer<Float>,
@@ -25,6 +25,9 @@ extension Decoder {
     ) {
         forward(layers[layer][projection], x, into: out, accumulate: accumulate)
         adapters?.add(layer, projection, x.floats, into: out, T: x.m)
+        if let bias = layers[layer].biases[projection.rawValue] {
+            addRowVector(team, out: out, vector: bias, T: x.m, C: configuration.shape(of: projection)[0])
+        }
     }
 
     /// The gradient of one projection's input, `dX [T, columns] = dOut W`, or `dX += …` when `accumulate`.

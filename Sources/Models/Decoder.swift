@@ -14,8 +14,12 @@ public final class Decoder: LanguageModel {
     /// One block's weights, projections `[out, in]`.
     struct Layer {
         var projections: [FloatTensor]
+        /// By projection, `[out]`; nil where there is none.
+        var biases: [UnsafeMutablePointer<Float>?]
         var attentionNorm: UnsafeMutablePointer<Float>
         var feedForwardNorm: UnsafeMutablePointer<Float>
+        /// Of every head's query and key, `[headDim]`; nil where there are none.
+        var headNorms: (query: UnsafeMutablePointer<Float>, key: UnsafeMutablePointer<Float>)?
 
         subscript(projection: Projection) -> FloatTensor { projections[projection.rawValue] }
     }
@@ -39,7 +43,7 @@ public final class Decoder: LanguageModel {
     let head: FloatTensor
     let workspace: Workspace
     let attentionShape: AttentionShape
-    /// Indices into `parameters`; see also `normIndex`.
+    /// Indices into `parameters`; see also `parameterIndex`, `biasIndex`, `normIndex` and `headNormIndex`.
     let embeddingIndex: Int
     let finalNormIndex: Int
     let headIndex: Int
@@ -65,29 +69,45 @@ public final class Decoder: LanguageModel {
         for (name, shape, role) in Self.tensors(of: c) {
             parameters.append(Parameter(tensor: try tensor(name, shape), role: role))
         }
-        let projections = Projection.allCases.count
+        let (projections, norms) = (Self.projectionTensors(c), Self.normTensors(c))
         embeddingIndex = c.layerCount * projections
-        finalNormIndex = embeddingIndex + 1 + 2 * c.layerCount
+        finalNormIndex = embeddingIndex + 1 + norms * c.layerCount
         headIndex = c.tiedHead ? embeddingIndex : finalNormIndex + 1
         embedding = parameters[embeddingIndex].tensor
         finalNorm = parameters[finalNormIndex].tensor.pointer
         head = parameters[headIndex].tensor
-        let norms = embeddingIndex + 1
+        let pointers = parameters.map(\.tensor.pointer)
+        let firstNorm = embeddingIndex + 1
         layers = (0..<c.layerCount).map { layer in
-            Layer(
-                projections: parameters[layer * projections..<(layer + 1) * projections].map(\.tensor),
-                attentionNorm: parameters[norms + 2 * layer].tensor.pointer,
-                feedForwardNorm: parameters[norms + 2 * layer + 1].tensor.pointer)
+            let (first, norm) = (layer * projections, firstNorm + layer * norms)
+            var biases: [UnsafeMutablePointer<Float>?] = Array(repeating: nil, count: Projection.allCases.count)
+            for (place, projection) in c.biasedProjections.enumerated() {
+                biases[projection.rawValue] = pointers[first + Projection.allCases.count + place]
+            }
+            return Layer(
+                projections: parameters[first..<first + Projection.allCases.count].map(\.tensor), biases: biases,
+                attentionNorm: pointers[norm], feedForwardNorm: pointers[norm + 1],
+                headNorms: c.hasHeadNorms ? (query: pointers[norm + 2], key: pointers[norm + 3]) : nil)
         }
         self.parameters = parameters
         workspace = Workspace(configuration: c, threads: team.threads, packsOperands: head.half != nil)
         attentionShape = AttentionShape(heads: c.headCount, kvHeads: c.kvHeadCount, headDim: c.headDim)
-        ropeTable = RoPETable(length: 256, headDim: c.headDim, base: c.ropeTheta)
-        canonicalConfiguration = """
+        ropeTable = Self.ropeTable(c, length: 256)
+        var canonical = """
             architecture=\(architecture) hidden=\(c.hiddenSize) intermediate=\(c.intermediateSize) \
             layers=\(c.layerCount) heads=\(c.headCount) kvHeads=\(c.kvHeadCount) headDim=\(c.headDim) \
             vocabulary=\(c.vocabularySize) ropeTheta=\(c.ropeTheta) rmsNormEps=\(c.rmsNormEps) tied=\(c.tiedHead)
             """
+        if !c.ropeDivisors.isEmpty {
+            // Hundredths: a GGUF file has the divisors themselves, rounded to fp32 by whoever wrote them.
+            let hundredths = c.ropeDivisors.map { "\(Int(($0 * 100).rounded()))" }
+            canonical += " ropeDivisors=\(hundredths.joined(separator: ","))"
+        }
+        if !c.biasedProjections.isEmpty {
+            canonical += " biases=\(c.biasedProjections.map(\.shortName).joined(separator: ","))"
+        }
+        if c.hasHeadNorms { canonical += " headNorms=true" }
+        canonicalConfiguration = canonical
     }
 
     /// Every weight tensor, in the order of `parameters`: Hugging Face name, shape, role.
@@ -101,11 +121,25 @@ public final class Decoder: LanguageModel {
                         .projection(layer: layer, projection)
                     ))
             }
+            for projection in c.biasedProjections {
+                tensors.append(
+                    (
+                        moduleName(layer: layer, projection) + ".bias", [c.shape(of: projection)[0]],
+                        .bias(layer: layer, projection)
+                    ))
+            }
         }
         tensors.append(("model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize], .embedding))
         for layer in 0..<c.layerCount {
             for norm in ["input_layernorm", "post_attention_layernorm"] {
                 tensors.append(("model.layers.\(layer).\(norm).weight", [c.hiddenSize], .norm(layer: layer)))
+            }
+            for (norm, projection) in c.hasHeadNorms ? [("q_norm", Projection.query), ("k_norm", .key)] : [] {
+                tensors.append(
+                    (
+                        "model.layers.\(layer).self_attn.\(norm).weight", [c.headDim],
+                        .headNorm(layer: layer, projection)
+                    ))
             }
         }
         tensors.append(("model.norm.weight", [c.hiddenSize], .norm(layer: nil)))
@@ -115,6 +149,11 @@ public final class Decoder: LanguageModel {
 
     /// Hugging Face name of a projection's weight.
     public static func tensorName(layer: Int, _ projection: Projection) -> String {
+        moduleName(layer: layer, projection) + ".weight"
+    }
+
+    /// Hugging Face name of a projection.
+    public static func moduleName(layer: Int, _ projection: Projection) -> String {
         let module =
             switch projection {
             case .query: "self_attn.q_proj"
@@ -125,14 +164,33 @@ public final class Decoder: LanguageModel {
             case .up: "mlp.up_proj"
             case .down: "mlp.down_proj"
             }
-        return "model.layers.\(layer).\(module).weight"
+        return "model.layers.\(layer).\(module)"
     }
 
+    /// Tensors of a layer's projections: their weights, then their biases.
+    private static func projectionTensors(_ c: DecoderConfiguration) -> Int {
+        Projection.allCases.count + c.biasedProjections.count
+    }
+    /// Norm weights of a layer.
+    private static func normTensors(_ c: DecoderConfiguration) -> Int { c.hasHeadNorms ? 4 : 2 }
+
     func parameterIndex(layer: Int, _ projection: Projection) -> Int {
-        layer * Projection.allCases.count + projection.rawValue
+        layer * Self.projectionTensors(configuration) + projection.rawValue
+    }
+    /// Index of a projection's bias; nil where it has none.
+    func biasIndex(layer: Int, _ projection: Projection) -> Int? {
+        configuration.biasedProjections.firstIndex(of: projection).map {
+            layer * Self.projectionTensors(configuration) + Projection.allCases.count + $0
+        }
     }
     /// Index of a block's norm weights, `second` for the one before the feed-forward network.
-    func normIndex(layer: Int, second: Bool) -> Int { embeddingIndex + 1 + 2 * layer + (second ? 1 : 0) }
+    func normIndex(layer: Int, second: Bool) -> Int {
+        embeddingIndex + 1 + Self.normTensors(configuration) * layer + (second ? 1 : 0)
+    }
+    /// Index of the norm weights of every head's query or key; nil where there are none.
+    func headNormIndex(layer: Int, _ projection: Projection) -> Int? {
+        configuration.hasHeadNorms ? normIndex(layer: layer, second: true) + (projection == .query ? 1 : 2) : nil
+    }
 
     /// Makes room for a batch and computes its positions. With `gathered` given, room for a backward pass too.
     func prepare(_ batch: PackedBatch, keptLayers: Int = 0, targets: Int, gathered: Int? = nil) {
@@ -166,7 +224,10 @@ public final class Decoder: LanguageModel {
 
     func extendRoPE(to length: Int) {
         guard length > ropeTable.length else { return }
-        ropeTable = RoPETable(
-            length: max(length, ropeTable.length * 2), headDim: configuration.headDim, base: configuration.ropeTheta)
+        ropeTable = Self.ropeTable(configuration, length: max(length, ropeTable.length * 2))
+    }
+
+    private static func ropeTable(_ c: DecoderConfiguration, length: Int) -> RoPETable {
+        RoPETable(length: length, headDim: c.headDim, base: c.ropeTheta, divisors: c.ropeDivisors)
     }
 }

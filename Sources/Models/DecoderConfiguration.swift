@@ -8,16 +8,24 @@ public struct DecoderConfiguration: Sendable, Equatable {
     public var kvHeadCount: Int
     public var headDim: Int
     public var vocabularySize: Int
-    /// Longest sequence the model was made for, in tokens.
+    /// Longest sequence the model was made for, in tokens; where a layer attends to a window only, at most the window,
+    /// inside which there is no difference.
     public var contextLength: Int
     public var ropeTheta: Double
+    /// What each rotary frequency is divided by, `[headDim / 2]`; empty where they are not scaled.
+    public var ropeDivisors: [Double]
     public var rmsNormEps: Float
     /// The output head is the embedding matrix.
     public var tiedHead: Bool
+    /// The projections that add a bias, in order.
+    public var biasedProjections: [Projection]
+    /// Every head's query and key is normalised before the rotation.
+    public var hasHeadNorms: Bool
 
     public init(
         hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, kvHeadCount: Int, headDim: Int,
-        vocabularySize: Int, contextLength: Int, ropeTheta: Double, rmsNormEps: Float, tiedHead: Bool
+        vocabularySize: Int, contextLength: Int, ropeTheta: Double, ropeDivisors: [Double] = [], rmsNormEps: Float,
+        tiedHead: Bool, biasedProjections: [Projection] = [], hasHeadNorms: Bool = false
     ) {
         self.hiddenSize = hiddenSize
         self.intermediateSize = intermediateSize
@@ -28,14 +36,22 @@ public struct DecoderConfiguration: Sendable, Equatable {
         self.vocabularySize = vocabularySize
         self.contextLength = contextLength
         self.ropeTheta = ropeTheta
+        self.ropeDivisors = ropeDivisors
         self.rmsNormEps = rmsNormEps
         self.tiedHead = tiedHead
+        self.biasedProjections = biasedProjections
+        self.hasHeadNorms = hasHeadNorms
     }
 
     /// Width of the query and of the attention output, `headCount · headDim`.
     public var queryWidth: Int { headCount * headDim }
     /// Width of the keys and of the values, `kvHeadCount · headDim`.
     public var kvWidth: Int { kvHeadCount * headDim }
+
+    /// Values of a neuron: its row and, if it has one, its bias.
+    public func neuronValues(of projection: Projection) -> Int {
+        shape(of: projection)[1] + (biasedProjections.contains(projection) ? 1 : 0)
+    }
 
     /// `[out, in]` of a projection.
     public func shape(of projection: Projection) -> [Int] {

@@ -5,6 +5,8 @@ import Kernels
 /// What a tensor of a model is: decides whether its rows are neurons.
 public enum ParameterRole: Sendable, Equatable {
     case projection(layer: Int, Projection)
+    /// A projection's bias: value `r` belongs to the neuron of row `r`.
+    case bias(layer: Int, Projection)
     case embedding
     case head
     /// The factors of LoRA on a projection, `[rank, in]` and `[out, rank]`.
@@ -12,6 +14,8 @@ public enum ParameterRole: Sendable, Equatable {
     case lowRankB(layer: Int, Projection)
     /// RMSNorm weight before attention or the MLP of `layer`, or the final one (`layer == nil`).
     case norm(layer: Int?)
+    /// RMSNorm weight of every head's query or key.
+    case headNorm(layer: Int, Projection)
 }
 
 /// One weight tensor of a model, named as in Hugging Face checkpoints.
@@ -24,9 +28,12 @@ public struct Parameter: Sendable {
         self.role = role
     }
 
-    /// Hugging Face module name, the tensor's name without `.weight`.
+    /// Hugging Face module name, the tensor's name without `.weight` or `.bias`.
     public var module: String {
-        tensor.name.hasSuffix(".weight") ? String(tensor.name.dropLast(7)) : tensor.name
+        for suffix in [".weight", ".bias"] where tensor.name.hasSuffix(suffix) {
+            return String(tensor.name.dropLast(suffix.count))
+        }
+        return tensor.name
     }
     /// Whether it is a factor of LoRA, not a weight of the model itself.
     public var isLowRank: Bool {
@@ -35,14 +42,16 @@ public struct Parameter: Sendable {
         default: false
         }
     }
-    public var rows: Int { tensor.rows }
-    public var columns: Int { tensor.columns }
+    public var isBias: Bool { if case .bias = role { true } else { false } }
+    /// Rows that can be trained alone; of a bias, its values.
+    public var rows: Int { isBias ? tensor.count : tensor.rows }
+    public var columns: Int { isBias ? 1 : tensor.columns }
 }
 
 /// The rows that receive gradients, laid end to end in one packed buffer of `count` floats.
 ///
-/// Entries follow the order of `LanguageModel.parameters`, which is `NeuronID` order for projections; within an entry
-/// rows ascend and each row is contiguous.
+/// Entries follow the order of `LanguageModel.parameters`, which is `NeuronID` order for projections, a layer's biases
+/// behind its weights; within an entry rows ascend and each row is contiguous.
 public struct TrainableRows: Sendable {
     public struct Entry: Sendable {
         /// Index into `LanguageModel.parameters`.
@@ -84,7 +93,8 @@ public struct TrainableRows: Sendable {
 ///
 /// Not thread-safe: one caller at a time. Deterministic: the same batch gives the same bits whatever `threads` is.
 public protocol LanguageModel: AnyObject {
-    /// Every weight, projections in `NeuronID` order first (layer, projection), then the others, then LoRA's factors.
+    /// Every weight, projections in `NeuronID` order first (layer, projection), a layer's biases behind its weights, then
+    /// the others, then LoRA's factors.
     var parameters: [Parameter] { get }
     var layerCount: Int { get }
     var vocabularySize: Int { get }
@@ -96,7 +106,7 @@ public protocol LanguageModel: AnyObject {
     /// Forward only: the negative log-likelihood in nats of each target, written to `losses` `[batch.targetCount]`.
     func evaluate(_ batch: PackedBatch, losses: UnsafeMutableBufferPointer<Float>)
 
-    /// Forward only. Hands the outputs `x Wᵀ` of every projection to `visit`, `[batch.tokenCount, rows]` in the order of the
+    /// Forward only. Hands the outputs `x Wᵀ + b` of every projection to `visit`, `[batch.tokenCount, rows]` in the order of the
     /// batch's tokens: before rotary embedding, activation function and residual sum. They are valid during the call.
     /// Layers ascend, and projections within a layer.
     func observe(
@@ -116,8 +126,8 @@ public protocol LanguageModel: AnyObject {
     ///     embedding is, and with `layerCount` before the final norm and the head are and before anything is written to
     ///     `gradient`. Layers ascend; it may be called for some of them, but always with `layerCount`: weights of layers
     ///     up to `layer` must then be in place, those of higher ones may still change.
-    ///   - onLayerGradient: when it is called with `layer`, the gradients of all projections and norms of `layer` and the
-    ///     layers above are in place, and with `layerCount` those of the final norm and of a head of its own. Layers
+    ///   - onLayerGradient: when it is called with `layer`, the gradients of all projections, biases and norms of `layer` and
+    ///     the layers above are in place, and with `layerCount` those of the final norm and of a head of its own. Layers
     ///     descend; it may be called for some of them, or never.
     func forwardBackward(
         _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,

@@ -185,7 +185,7 @@ extension Decoder {
         var random = SplitMix64(seed: seed ^ 0x4C6F_5241)
         attach(configuration) { layer, projection in
             let shape = self.configuration.shape(of: projection)
-            let name = Self.lowRankName(layer: layer, projection)
+            let name = Self.moduleName(layer: layer, projection)
             let a = TensorStorage(count: configuration.rank * shape[1])
             let b = TensorStorage(count: shape[0] * configuration.rank)
             let bound = 1 / Double(shape[1]).squareRoot()
@@ -196,11 +196,6 @@ extension Decoder {
                 b: FloatTensor(
                     name: name + ".lora_B.weight", shape: [shape[0], configuration.rank], pointer: b.pointer, owner: b))
         }
-    }
-
-    /// Hugging Face name of the projection that factors belong to.
-    public static func lowRankName(layer: Int, _ projection: Projection) -> String {
-        String(tensorName(layer: layer, projection).dropLast(".weight".count))
     }
 
     /// The factors of LoRA: what it trains.

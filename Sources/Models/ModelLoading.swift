@@ -53,18 +53,14 @@ extension Decoder {
     /// The sizes alone; reads no weights.
     public static func configuration(of files: ModelFiles) throws(CheckpointError) -> DecoderConfiguration {
         switch files {
-        case .huggingFace(let directory): try architecture(of: directory).configuration(directory.config)
-        case .gguf(let file): try configuration(of: file, try architecture(of: file))
+        case .huggingFace(let directory): return try architecture(of: directory).configuration(directory.config)
+        case .gguf(let file):
+            let (type, form) = try architecture(of: file)
+            return try type.configuration(GGUFMetadata(file: file, architecture: form.name))
         }
     }
 
-    fileprivate static func configuration(
-        of file: GGUFFile, _ architecture: any Architecture.Type
-    ) throws(CheckpointError) -> DecoderConfiguration {
-        try architecture.configuration(GGUFMetadata(file: file, architecture: architecture.ggufName))
-    }
-
-    fileprivate static func architecture(
+    static func architecture(
         of directory: HuggingFaceDirectory
     ) throws(CheckpointError) -> any Architecture.Type {
         let type = try directory.config.text("model_type")
@@ -74,16 +70,18 @@ extension Decoder {
         return architecture
     }
 
-    fileprivate static func architecture(of file: GGUFFile) throws(CheckpointError) -> any Architecture.Type {
+    static func architecture(
+        of file: GGUFFile
+    ) throws(CheckpointError) -> (any Architecture.Type, GGUFForm) {
         guard let name = file.metadata["general.architecture"]?.text else {
             throw CheckpointError(
                 file: file.path, item: "general.architecture", found: "missing", expected: "a model's architecture",
                 hint: "this GGUF file holds no model")
         }
-        guard let architecture = Architectures.named(gguf: name) else {
-            throw unknown(name, file.path, "general.architecture", Architectures.all.map { $0.ggufName })
+        guard let architecture = Architectures.named(gguf: name), let form = architecture.gguf else {
+            throw unknown(name, file.path, "general.architecture", Architectures.all.compactMap { $0.gguf?.name })
         }
-        return architecture
+        return (architecture, form)
     }
 
     private static func unknown(_ name: String, _ file: String, _ item: String, _ known: [String]) -> CheckpointError {
@@ -94,37 +92,42 @@ extension Decoder {
 }
 
 /// Where a model's sizes and weights come from, by their Hugging Face names.
-private struct WeightSource {
-    /// `model_type`.
+public struct WeightSource {
+    /// Its name in the base hash.
     let architecture: String
     let configuration: DecoderConfiguration
     private let files: ModelFiles
-    private let ggufPermutes: Bool
+    private let layout: GGUFLayout
 
-    init(_ files: ModelFiles) throws(CheckpointError) {
+    public init(_ files: ModelFiles) throws(CheckpointError) {
         self.files = files
-        switch files {
-        case .huggingFace(let directory):
-            let type = try Decoder.architecture(of: directory)
-            (architecture, ggufPermutes) = (type.modelType, false)
-            configuration = try type.configuration(directory.config)
-        case .gguf(let file):
-            let type = try Decoder.architecture(of: file)
-            (architecture, ggufPermutes) = (type.modelType, type.ggufPermutesQueryAndKey)
-            configuration = try Decoder.configuration(of: file, type)
-        }
+        let family = try ModelFamily(of: files)
+        architecture = family.canonicalName
+        layout = family.ggufLayout
+        configuration = family.configuration
+        if case .gguf(let file) = files { try requireKnownTensors(of: file) }
     }
 
-    /// In place where the checkpoint holds fp32, else converted into memory of this process.
-    func floats(_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor {
+    /// A bias or a norm that the architecture has not would be left out of every product without a word.
+    private func requireKnownTensors(of file: GGUFFile) throws(CheckpointError) {
+        let known = Set(Decoder.tensors(of: configuration).map { layout.name(of: $0.name) })
+        // Old files hold rotary frequencies that follow from the metadata.
+        let unknown = file.entries.keys.filter {
+            $0.hasPrefix("blk.") && !known.contains($0) && !$0.hasSuffix("attn_rot_embd.weight")
+        }
+        guard let name = unknown.min() else { return }
+        throw CheckpointError(
+            file: file.path, item: name, found: "a tensor that \(architecture) has not",
+            expected: "the tensors of \(configuration.layerCount) layers of \(architecture)",
+            hint: "neft does not compute this variant of the architecture yet")
+    }
+
+    /// One tensor: in place where the checkpoint holds fp32, else converted into memory of this process.
+    public func floats(_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor {
         switch files {
         case .huggingFace(let directory): return try directory.tensor(name, shape: shape)
         case .gguf(let file):
-            let source = ggufTensor(name)
-            let headDim = configuration.headDim
-            return try file.floats(
-                source.name, as: name, shape: shape,
-                rowOf: source.permuted && ggufPermutes ? { ggufRowToHuggingFace($0, headDim: headDim) } : nil)
+            return try file.floats(layout.name(of: name), as: name, shape: shape, rowOf: layout.rows(of: name))
         }
     }
 
@@ -141,28 +144,4 @@ private struct WeightSource {
         guard case .huggingFace(let directory) = files else { return nil }
         return directory.type(of: name)
     }
-}
-
-/// GGUF's name of a Hugging Face tensor, and whether its rows may be permuted.
-func ggufTensor(_ name: String) -> (name: String, permuted: Bool) {
-    switch name {
-    case "model.embed_tokens.weight": return ("token_embd.weight", false)
-    case "model.norm.weight": return ("output_norm.weight", false)
-    case "lm_head.weight": return ("output.weight", false)
-    default: break
-    }
-    let parts = name.split(separator: ".")  // model layers N module (projection) weight
-    let names = [
-        "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output", "gate_proj": "ffn_gate",
-        "up_proj": "ffn_up", "down_proj": "ffn_down", "input_layernorm": "attn_norm",
-        "post_attention_layernorm": "ffn_norm",
-    ]
-    let module = String(parts[parts.count - 2])
-    return ("blk.\(parts[2]).\(names[module] ?? module).weight", module == "q_proj" || module == "k_proj")
-}
-
-/// Hugging Face's row of row `j` of a GGUF file's q or k: GGUF interleaves the two halves of each head.
-func ggufRowToHuggingFace(_ j: Int, headDim d: Int) -> Int {
-    let s = j % d
-    return j / d * d + (s % 2) * (d / 2) + s / 2
 }

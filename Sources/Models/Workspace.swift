@@ -21,6 +21,12 @@ final class Workspace {
         /// `1 / rms` of the two norms, `[T]` each.
         var inverseRMS1: UnsafeMutablePointer<Float>
         var inverseRMS2: UnsafeMutablePointer<Float>
+        /// Queries and keys before the norm of the heads, like `query` and `key`, and its `1 / rms`, `[T, H]` and
+        /// `[T, KV]`; nothing where there are no such norms.
+        var rawQuery: UnsafeMutablePointer<Float>
+        var rawKey: UnsafeMutablePointer<Float>
+        var inverseRMSQuery: UnsafeMutablePointer<Float>
+        var inverseRMSKey: UnsafeMutablePointer<Float>
         /// Rotated queries `[T, H·D]` and keys `[T, KV·D]`, values `[T, KV·D]`.
         var query: UnsafeMutablePointer<Float>
         var key: UnsafeMutablePointer<Float>
@@ -159,6 +165,7 @@ final class Workspace {
         let c = configuration
         let (T, C, F) = (capacity.tokens, c.hiddenSize, c.intermediateSize)
         let (Q, KV, n) = (c.queryWidth, c.kvWidth, capacity.targets)
+        let heads = c.hasHeadNorms ? T : 0
         slots = []
         for _ in 0..<capacity.slots {
             if keepsInputsOnly, var slot = slots.first {
@@ -167,7 +174,9 @@ final class Workspace {
                 continue
             }
             let slot = Slot(
-                input: take(T * C), inverseRMS1: take(T), inverseRMS2: take(T), query: take(T * Q), key: take(T * KV),
+                input: take(T * C), inverseRMS1: take(T), inverseRMS2: take(T), rawQuery: take(heads * Q),
+                rawKey: take(heads * KV), inverseRMSQuery: take(heads * c.headCount),
+                inverseRMSKey: take(heads * c.kvHeadCount), query: take(T * Q), key: take(T * KV),
                 value: take(T * KV), attention: take(T * Q), logSumExp: take(T * c.headCount), middle: take(T * C),
                 gate: take(T * F), up: take(T * F))
             slots.append(slot)

@@ -7,7 +7,11 @@ import Models
 public enum LowRankAdapterFiles {
     public static let configName = "adapter_config.json"
     public static let weightsName = "adapter_model.safetensors"
-    private static let prefix = "base_model.model."
+    /// Of a module's new rows, behind its name.
+    public static let rowsName = "token_adapter.trainable_tokens_delta"
+    /// Of a module's bias with `"bias": "all"`, behind its name.
+    public static let biasName = "base_layer.bias"
+    static let prefix = "base_model.model."
     private static let projectionNames = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
     /// Writes a model's factors into an existing folder, for PEFT and for `attach`.
@@ -17,14 +21,11 @@ public enum LowRankAdapterFiles {
     public static func save(
         _ model: Decoder, configuration: LowRankConfiguration, baseModel: String, baseHash: String, to folder: String
     ) throws {
-        let config: [String: Any] = [
-            "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": baseModel,
-            "r": configuration.rank, "lora_alpha": configuration.alpha, "lora_dropout": configuration.dropout,
-            "target_modules": projectionNames, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
-            "init_lora_weights": true, "use_rslora": false, "use_dora": false, "modules_to_save": NSNull(),
-            "rank_pattern": [String: Int](), "alpha_pattern": [String: Int](), "layers_to_transform": NSNull(),
-            "layers_pattern": NSNull(), "revision": NSNull(),
-        ]
+        var config = Self.configuration(baseModel: baseModel)
+        config["r"] = configuration.rank
+        config["lora_alpha"] = configuration.alpha
+        config["lora_dropout"] = configuration.dropout
+        config["target_modules"] = projectionNames
         let text = try JSONSerialization.data(
             withJSONObject: config, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
         try AtomicFile.write(String(decoding: text, as: UTF8.self) + "\n", to: "\(folder)/\(configName)")
@@ -36,20 +37,33 @@ public enum LowRankAdapterFiles {
         try writer.write(to: "\(folder)/\(weightsName)")
     }
 
+    /// What PEFT's configuration says of adapters that neft writes: LoRA of rank 1 on no module.
+    /// - Parameter baseModel: where the model they belong to was read from.
+    public static func configuration(baseModel: String) -> [String: Any] {
+        [
+            "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": baseModel,
+            "r": 1, "lora_alpha": 1, "lora_dropout": 0.0, "target_modules": [String](), "bias": "none",
+            "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true, "use_rslora": false,
+            "use_dora": false, "modules_to_save": NSNull(), "rank_pattern": [String: Int](),
+            "alpha_pattern": [String: Int](), "layers_to_transform": NSNull(), "layers_pattern": NSNull(),
+            "revision": NSNull(),
+        ]
+    }
+
     /// Puts the factors of a folder, by `save` or by PEFT, on the model they belong to.
     /// - Throws: before anything is changed, for what this engine does not compute and for another model's factors.
     public static func attach(_ folder: String, to model: Decoder, baseHash: () -> String) throws {
         let config = try ConfigurationFile(path: "\(folder)/\(configName)")
         let configuration = try read(config)
-        let file = try SafetensorsFile(path: "\(folder)/\(weightsName)")
-        if let hash = file.metadata["baseHash"], hash != baseHash() {
+        if let key = try keyForMerging(config) {
             throw NeuronError(
-                subject: file.path, found: "an adapter of another model (base hash \(hash.prefix(12)))",
-                expected: "one of this model (\(baseHash().prefix(12)))", hint: "pass the model it was trained from")
+                subject: "\(config.path): \(key)", found: "set for some modules", expected: "LoRA alike on all modules",
+                hint: "merge the adapter into its model")
         }
+        let file = try weights(folder, baseHash: baseHash)
         var factors: [String: LowRankFactors] = [:]
         var known: Set<String> = []
-        for (_, module, _, projection, _) in model.projections {
+        for (_, _, module, _, projection, _) in model.projections {
             let names = ["A", "B"].map { "\(prefix)\(module).lora_\($0).weight" }
             guard names.contains(where: { file.entries[$0] != nil }) else { continue }
             let shape = model.configuration.shape(of: projection)
@@ -62,22 +76,38 @@ public enum LowRankAdapterFiles {
             factors[module] = LowRankFactors(a: pair[0], b: pair[1])
             known.formUnion(names)
         }
+        try requireOnly(known, in: file)
+        model.attach(configuration) { layer, projection in
+            factors[Decoder.moduleName(layer: layer, projection)]
+        }
+    }
+
+    /// The tensors of a folder, which belong to the model of this hash.
+    static func weights(_ folder: String, baseHash: () -> String) throws -> SafetensorsFile {
+        let file = try SafetensorsFile(path: "\(folder)/\(weightsName)")
+        if let hash = file.metadata["baseHash"], hash != baseHash() {
+            throw NeuronError(
+                subject: file.path, found: "an adapter of another model (base hash \(hash.prefix(12)))",
+                expected: "one of this model (\(baseHash().prefix(12)))", hint: "pass the model it was trained from")
+        }
+        return file
+    }
+
+    /// Refuses a file with tensors besides those that are known, or without one of them.
+    static func requireOnly(_ known: Set<String>, in file: SafetensorsFile) throws(NeuronError) {
         if let other = file.entries.keys.filter({ !known.contains($0) }).min() {
             throw NeuronError(
                 subject: file.path, found: "tensor \(other)", expected: "lora_A and lora_B of the model's projections",
                 hint: "the adapter belongs to another model, or trains what neft does not")
         }
-        guard !factors.isEmpty else {
+        guard !known.isEmpty else {
             throw NeuronError(
                 subject: file.path, found: "no factors", expected: "lora_A and lora_B of at least one projection",
                 hint: "the file is damaged: copy it again")
         }
-        model.attach(configuration) { layer, projection in
-            factors[Decoder.lowRankName(layer: layer, projection)]
-        }
     }
 
-    private static func read(_ config: ConfigurationFile) throws -> LowRankConfiguration {
+    static func read(_ config: ConfigurationFile) throws -> LowRankConfiguration {
         func refusal(_ key: String, _ found: String, _ expected: String) -> NeuronError {
             NeuronError(
                 subject: "\(config.path): \(key)", found: found, expected: expected,
@@ -90,13 +120,8 @@ public enum LowRankAdapterFiles {
             throw refusal(key, "true", "false")
         }
         let bias = try config.text("bias", default: "none")
-        guard bias == "none" else { throw refusal("bias", "\"\(bias)\"", "\"none\"") }
-        for key in ["rank_pattern", "alpha_pattern"] where !(config.object(key) ?? [:]).isEmpty {
-            throw refusal(key, "values of its own for some modules", "none")
-        }
-        for key in ["modules_to_save", "trainable_token_indices"] where config.has(key) {
-            throw refusal(key, "set", "null")
-        }
+        guard ["none", "all"].contains(bias) else { throw refusal("bias", "\"\(bias)\"", "\"none\" or \"all\"") }
+        if config.has("modules_to_save") { throw refusal("modules_to_save", "set", "null") }
         let rank = try config.integer("r")
         let alpha = try config.number("lora_alpha")
         guard rank >= 1, rank <= 1 << 16 else { throw refusal("r", "\(rank)", "1 or more") }

@@ -22,11 +22,18 @@ public struct NeuronID: Hashable, Comparable, Sendable, CustomStringConvertible 
 }
 
 extension LanguageModel {
-    /// The projections in `NeuronID` order: index into `parameters`, layer, projection and number of neurons.
-    public var projections: [(parameter: Int, module: String, layer: Int, projection: Projection, rows: Int)] {
-        parameters.enumerated().compactMap { index, parameter in
+    /// The projections in `NeuronID` order: index of the weight and of the bias, if there is one, in `parameters`, module,
+    /// layer, projection and number of neurons.
+    public var projections:
+        [(parameter: Int, bias: Int?, module: String, layer: Int, projection: Projection, rows: Int)]
+    {
+        let biases = Dictionary(
+            uniqueKeysWithValues: parameters.indices.filter { parameters[$0].isBias }.map {
+                (parameters[$0].module, $0)
+            })
+        return parameters.enumerated().compactMap { index, parameter in
             guard case .projection(let layer, let projection) = parameter.role else { return nil }
-            return (index, parameter.module, layer, projection, parameter.rows)
+            return (index, biases[parameter.module], parameter.module, layer, projection, parameter.rows)
         }
     }
 

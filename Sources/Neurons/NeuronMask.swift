@@ -142,15 +142,17 @@ public struct NeuronMask: Sendable, Equatable {
                     hint: "the mask belongs to another model")
             }
             selection.append((entry.parameter, module.rows))
+            if let bias = entry.bias { selection.append((bias, module.rows)) }
         }
         return TrainableRows(selection: selection.sorted { $0.parameter < $1.parameter }, parameters: model.parameters)
     }
 }
 
 extension LanguageModel {
-    /// Every row of the seven projections: all neurons.
+    /// Every row of the seven projections, with its bias: all neurons.
     public var everyNeuron: TrainableRows {
-        TrainableRows(selection: projections.map { ($0.parameter, nil) }, parameters: parameters)
+        let indices = projections.flatMap { [$0.parameter] + ($0.bias.map { [$0] } ?? []) }
+        return TrainableRows(selection: indices.sorted().map { ($0, nil) }, parameters: parameters)
     }
 
     /// Every weight: full fine-tuning.

@@ -6,15 +6,21 @@ public enum WeightShift {
     ///
     /// - Parameters:
     ///   - before, after: `[count]`.
-    public static func score(_ before: UnsafePointer<Float>, _ after: UnsafePointer<Float>, count: Int) -> Double {
-        var (a, b) = (0.0, 0.0)
+    ///   - bias: the neuron's, one value more of either; nil where it has none.
+    public static func score(
+        _ before: UnsafePointer<Float>, _ after: UnsafePointer<Float>, count: Int,
+        bias: (before: Float, after: Float)? = nil
+    ) -> Double {
+        let (bias1, bias2) = (Double(bias?.before ?? 0), Double(bias?.after ?? 0))
+        var (a, b) = (bias1 * bias1, bias2 * bias2)
         for i in 0..<count {
             a += Double(before[i]) * Double(before[i])
             b += Double(after[i]) * Double(after[i])
         }
         if a == 0 || b == 0 { return a == b ? 0 : 1 }
         let (x, y) = (1 / a.squareRoot(), 1 / b.squareRoot())
-        var sum = 0.0
+        let biasDifference = bias1 * x - bias2 * y
+        var sum = biasDifference * biasDifference
         for i in 0..<count {
             let difference = Double(before[i]) * x - Double(after[i]) * y
             sum += difference * difference

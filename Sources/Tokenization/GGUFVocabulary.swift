@@ -15,6 +15,7 @@ public struct GGUFVocabulary: Sendable {
     public let bosToken: Int32?
     public let eosToken: Int32?
     public let unknownToken: Int32?
+    public let paddingToken: Int32?
     /// `tokenizer.ggml.add_bos_token`; nil where the file leaves it to the kind of tokenizer.
     public let addBOS: Bool?
     /// `tokenizer.ggml.add_space_prefix`.
@@ -24,8 +25,8 @@ public struct GGUFVocabulary: Sendable {
 
     public init(
         model: String, pre: String?, tokens: [String], tokenTypes: [Int32]?, scores: [Float]? = nil, merges: [String],
-        bosToken: Int32?, eosToken: Int32?, unknownToken: Int32?, addBOS: Bool?, addSpacePrefix: Bool = true,
-        chatTemplate: String?
+        bosToken: Int32?, eosToken: Int32?, unknownToken: Int32?, paddingToken: Int32? = nil, addBOS: Bool?,
+        addSpacePrefix: Bool = true, chatTemplate: String?
     ) {
         self.model = model
         self.pre = pre
@@ -36,6 +37,7 @@ public struct GGUFVocabulary: Sendable {
         self.bosToken = bosToken
         self.eosToken = eosToken
         self.unknownToken = unknownToken
+        self.paddingToken = paddingToken
         self.addBOS = addBOS
         self.addSpacePrefix = addSpacePrefix
         self.chatTemplate = chatTemplate

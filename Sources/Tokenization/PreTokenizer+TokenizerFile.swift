@@ -1,3 +1,5 @@
+import Checkpoints
+
 extension PreTokenizer {
     /// Regular expressions of a `Split` step, and the split they are.
     private static let knownPatterns: [String: Split] = [
@@ -6,6 +8,24 @@ extension PreTokenizer {
         llama3Pattern(digits: #"\p{N}{1,3}"#): .llama3(maxDigits: 3),
         llama3Pattern(digits: #"\p{N}"#): .llama3(maxDigits: 1),
     ]
+
+    /// The pre-tokenizer as `tokenizer.json` writes it: JSON.
+    var json: String {
+        func byteLevel(usesRegex: Bool) -> String {
+            #"{"type":"ByteLevel","add_prefix_space":\#(addsPrefixSpace),"trim_offsets":true,"use_regex":\#(usesRegex)}"#
+        }
+        var steps: [String] = []
+        if isolatesDigits { steps.append(#"{"type":"Digits","individual_digits":true}"#) }
+        if case .llama3(let maxDigits) = split {
+            let pattern = Self.llama3Pattern(digits: maxDigits == 1 ? #"\p{N}"# : #"\p{N}{1,\#(maxDigits)}"#)
+            steps.append(
+                #"{"type":"Split","pattern":{"Regex":\#(JSONText.quoted(pattern))},"behavior":"Isolated","invert":false}"#
+            )
+        }
+        steps.append(byteLevel(usesRegex: split == .gpt2))
+        return steps.count == 1
+            ? steps[0] : #"{"type":"Sequence","pretokenizers":[\#(steps.joined(separator: ","))]}"#
+    }
 
     private static func llama3Pattern(digits: String) -> String {
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"# + digits

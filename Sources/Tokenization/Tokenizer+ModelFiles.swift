@@ -41,6 +41,7 @@ extension GGUFVocabulary {
             // Tokenizers without merges are refused by their kind, with a better message.
             merges: strings("tokenizer.ggml.merges") ?? [], bosToken: token("tokenizer.ggml.bos_token_id"),
             eosToken: token("tokenizer.ggml.eos_token_id"), unknownToken: token("tokenizer.ggml.unknown_token_id"),
+            paddingToken: token("tokenizer.ggml.padding_token_id"),
             addBOS: values["tokenizer.ggml.add_bos_token"]?.flag,
             addSpacePrefix: values["tokenizer.ggml.add_space_prefix"]?.flag ?? true,
             chatTemplate: values["tokenizer.chat_template"]?.text)

@@ -48,6 +48,11 @@ public final class Tokenizer: Sendable {
         return state.scratch.output
     }
 
+    /// Whether a space goes before a text's first word, as SentencePiece has it.
+    var putsSpaceInFront: Bool {
+        steps.contains { if case .prefix(let prefix) = $0 { prefix.place != .nowhere } else { false } }
+    }
+
     private struct EncodingState {
         var scratch = MergeScratch()
         var neighbour = Neighbour.start

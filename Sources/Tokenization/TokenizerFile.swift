@@ -183,6 +183,8 @@ struct TokenizerConfiguration: Decodable {
 
     let bosToken: Token?
     let eosToken: Token?
+    let unknownToken: Token?
+    let paddingToken: Token?
     let chatTemplate: Template?
     let addBOS: Bool?
     /// The older way of SentencePiece tokenizers: a space after each special token.
@@ -195,6 +197,8 @@ struct TokenizerConfiguration: Decodable {
         case addedTokens = "added_tokens_decoder"
         case bosToken = "bos_token"
         case eosToken = "eos_token"
+        case unknownToken = "unk_token"
+        case paddingToken = "pad_token"
         case chatTemplate = "chat_template"
     }
 }

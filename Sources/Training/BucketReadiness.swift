@@ -21,7 +21,8 @@ struct BucketReadiness {
             let values = entry.offset..<entry.offset + entry.count
             let layer =
                 switch model.parameters[entry.parameter].role {
-                case .projection(let layer, _), .norm(let layer?), .lowRankA(let layer, _), .lowRankB(let layer, _):
+                case .projection(let layer, _), .bias(let layer, _), .norm(let layer?), .headNorm(let layer, _),
+                    .lowRankA(let layer, _), .lowRankB(let layer, _):
                     layer
                 case .norm(nil), .head: model.layerCount
                 case .embedding: Self.belowAllLayers

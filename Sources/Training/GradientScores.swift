@@ -2,7 +2,7 @@ import Collectives
 import Kernels
 import Models
 
-/// Sums |w · g| of every trained row over batches: the first-order estimate of how much the loss depends on the row.
+/// Sums |w · g| of every trained row, its bias included, over batches: the first-order estimate of how much the loss depends on the row.
 ///
 /// A rank only sees the gradient of the values it owns. Rows are therefore cut where slices can be cut, at multiples of
 /// `SliceLayout.blockValues`, each piece is summed by its owner, and the pieces of a row are added in order at the end:
@@ -16,7 +16,7 @@ struct GradientScores {
         let weights: UnsafeMutablePointer<Float>
     }
 
-    /// Rows of all entries, numbered in packed order.
+    /// Rows of all weights, numbered in packed order.
     let rowCount: Int
     private let pieces: [Piece]
     private var sums: [Double]
@@ -26,11 +26,19 @@ struct GradientScores {
     ///   - owned: the packed values whose gradient this rank has, ascending: those of `SliceLayout.owned(by:)`.
     init(_ trainable: TrainableRows, parameters: [Parameter], owned: [Range<Int>]) {
         var pieces: [Piece] = []
-        var row = 0
+        var rowCount = 0
+        var firstRows: [String: Int] = [:]
         var next = owned.startIndex
         for entry in trainable.entries {
-            parameters[entry.parameter].tensor.materialise(entry.rows)
-            let base = parameters[entry.parameter].tensor.pointer
+            let parameter = parameters[entry.parameter]
+            parameter.tensor.materialise(entry.rows)
+            let base = parameter.tensor.pointer
+            // A bias comes behind the weights of the same rows.
+            let firstRow = firstRows[parameter.module] ?? rowCount
+            if !parameter.isBias {
+                firstRows[parameter.module] = rowCount
+                rowCount += entry.rowCount
+            }
             for index in 0..<entry.rowCount {
                 let start = entry.offset + index * entry.columns
                 let end = start + entry.columns
@@ -40,14 +48,13 @@ struct GradientScores {
                     Self.forEachBlock(of: range.clamped(to: start..<end)) { part in
                         pieces.append(
                             Piece(
-                                row: row, start: part.lowerBound, count: part.count,
+                                row: firstRow + index, start: part.lowerBound, count: part.count,
                                 weights: weights + (part.lowerBound - start)))
                     }
                 }
-                row += 1
             }
         }
-        rowCount = row
+        self.rowCount = rowCount
         self.pieces = pieces
         self.parameters = parameters
         sums = .init(repeating: 0, count: pieces.count)

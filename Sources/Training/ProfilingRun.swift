@@ -245,11 +245,20 @@ public struct ProfilingRun {
         for projection in model.projections {
             let entry = entries[projection.parameter]
             let after = model.parameters[entry.parameter].tensor.pointer
+            var biases: [(before: Float, after: Float)] = []
+            if let bias = projection.bias {
+                let after = model.parameters[bias].tensor.buffer
+                original.forEachPart(of: entries[bias]) { _, before in
+                    biases += zip(before, after).map { (before: $0, after: $1) }
+                }
+            }
             original.forEachPart(of: entry) { offset, before in
-                for row in stride(from: 0, to: before.count, by: entry.columns) {
+                for start in stride(from: 0, to: before.count, by: entry.columns) {
+                    let place = offset - entry.offset + start
                     scores.append(
                         WeightShift.score(
-                            before.baseAddress! + row, after + offset - entry.offset + row, count: entry.columns))
+                            before.baseAddress! + start, after + place, count: entry.columns,
+                            bias: biases.isEmpty ? nil : biases[place / entry.columns]))
                 }
             }
         }

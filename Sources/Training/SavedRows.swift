@@ -17,7 +17,10 @@ struct SavedRows {
                     file: file.path, item: module, found: "other rows", expected: "those that are trained",
                     hint: "the checkpoint is another run's")
             }
-            weights.append((entry.offset, try file.floats("\(module).weight", shape: [entry.rowCount, entry.columns])))
+            let isBias = parameters[entry.parameter].isBias
+            let name = isBias ? "\(module).bias" : "\(module).weight"
+            let shape = isBias ? [entry.rowCount] : [entry.rowCount, entry.columns]
+            weights.append((entry.offset, try file.floats(name, shape: shape)))
         }
         self.weights = weights
     }

@@ -15,7 +15,9 @@ struct LoadedModel {
     /// The threads the model computes on.
     let team: WorkerTeam
     /// What `--adapter` named.
-    private let adapter: Adapter?
+    let adapter: Adapter?
+    /// Known where trained rows were put into the model.
+    private let knownHash: String?
     private let cacheFolder: String
 
     /// - Parameters:
@@ -48,12 +50,18 @@ struct LoadedModel {
         }
         switch trained {
         case .rows(let file):
-            try RowAdapter.apply(file, to: model, baseHash: Self.hash(of: model, from: files, cache: options.cache))
+            let hash = Self.hash(of: model, from: files, cache: options.cache)
+            try RowAdapter.apply(file, to: model, baseHash: hash)
+            knownHash = hash
         case .lowRank(let folder):
-            try LowRankAdapterFiles.attach(folder, to: model) {
-                Self.hash(of: model, from: files, cache: options.cache)
+            knownHash = nil
+            let hash = { [model, files] in Self.hash(of: model, from: files, cache: options.cache) }
+            if try LowRankAdapterFiles.isMerged(folder) {
+                try LowRankAdapterFiles.merge(folder, into: model, baseHash: hash)
+            } else {
+                try LowRankAdapterFiles.attach(folder, to: model, baseHash: hash)
             }
-        case .whole, nil: break
+        case .whole, nil: knownHash = nil
         }
     }
 
@@ -64,9 +72,16 @@ struct LoadedModel {
 
     /// The base hash, remembered in `cache`: of the weights without an adapter. To be asked for before training.
     func baseHash(cache: String?) throws -> String {
+        if let knownHash { return knownHash }
         // Under an adapter the model has other weights by now: the files are read again.
         let base = adapter == nil ? model : try Decoder.load(files, team: team, cache: cache ?? Self.defaultCache)
         return Self.hash(of: base, from: files, cache: cache)
+    }
+
+    /// The trained neurons of `--adapter`; nil where it holds something else.
+    func trainedRows(cache: String?) throws -> [RowAdapter.Module]? {
+        guard case .rows(let file) = adapter else { return nil }
+        return try RowAdapter.read(file, for: model, baseHash: try baseHash(cache: cache))
     }
 
     /// Another model with the same weights, mapped anew from the same files: as they were before training. Nil where they
@@ -100,7 +115,7 @@ struct LoadedModel {
 }
 
 /// What `--adapter` names.
-private enum Adapter {
+enum Adapter {
     /// `adapter.safetensors`: trained rows to put into the model.
     case rows(String)
     /// A folder with LoRA's factors in the files of PEFT.

@@ -12,6 +12,7 @@ struct Neft: ParsableCommand {
               neft train    -m MODEL -d train.jsonl -o RUN
               neft evaluate -m MODEL -d test.jsonl --adapter RUN/final
               neft generate -m MODEL --adapter RUN/final --prompt "…"
+              neft export   -m MODEL --adapter RUN/final --format hf -o DIR
 
             Every command runs on several machines when started by mpirun or srun:
 
@@ -19,8 +20,8 @@ struct Neft: ParsableCommand {
             """,
         version: Version.current,
         subcommands: [
-            Preview.self, Profile.self, Select.self, Train.self, Evaluate.self, Generate.self, Compare.self,
-            Dynamics.self, Sparsity.self, ReportCommand.self, PlanCommand.self, Doctor.self, Bench.self,
+            Preview.self, Profile.self, Select.self, Train.self, Evaluate.self, Generate.self, Export.self,
+            Compare.self, Dynamics.self, Sparsity.self, ReportCommand.self, PlanCommand.self, Doctor.self, Bench.self,
         ])
 }
 

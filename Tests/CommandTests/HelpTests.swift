@@ -8,7 +8,8 @@ import Testing
 struct HelpTests {
     /// What every subcommand is expected to be called.
     static let commands = [
-        "preview", "profile", "select", "train", "evaluate", "generate", "compare", "dynamics", "sparsity", "report",
+        "preview", "profile", "select", "train", "evaluate", "generate", "export", "compare", "dynamics", "sparsity",
+        "report",
         "bench kernels", "bench step", "bench generation", "bench record", "bench exchange", "plan", "doctor",
     ]
 

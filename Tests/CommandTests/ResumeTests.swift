@@ -7,8 +7,10 @@ import Testing
 @Suite(.serialized)
 struct ResumeTests {
     /// A sandbox with data and the options of a run of so many steps.
-    static func makeSandbox(steps: Int = 6, microBatch: Int = 2) throws -> (sandbox: Sandbox, train: [String]) {
-        let sandbox = try Sandbox()
+    static func makeSandbox(
+        steps: Int = 6, microBatch: Int = 2, family: String = "llama"
+    ) throws -> (sandbox: Sandbox, train: [String]) {
+        let sandbox = try Sandbox(family: family)
         let rows = (0..<14).map {
             #"{"prompt": "number \#($0)", "completion": "\#(String(repeating: "ab", count: 1 + $0 % 4))"}"#
         }

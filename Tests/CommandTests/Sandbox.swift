@@ -7,11 +7,13 @@ import TestSupport
 final class Sandbox: Sendable {
     let folder: URL
 
-    /// - Parameter seed: of the model's weights.
-    init(seed: UInt64 = 1) throws {
+    /// - Parameters:
+    ///   - seed: of the model's weights.
+    ///   - family: `model_type` of the model.
+    init(seed: UInt64 = 1, family: String = "llama") throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("neft-command-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try makeModel("model", seed: seed)
+        try makeModel("model", seed: seed, family: family)
     }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
@@ -105,15 +107,16 @@ final class Sandbox: Sendable {
 
     // MARK: - The model
 
-    /// A Llama of two layers with random weights and a tokenizer of single bytes.
-    func makeModel(_ name: String, seed: UInt64 = 1) throws {
+    /// A Llama of two layers with random weights and a tokenizer of single bytes, or another of its kin: `qwen2` has
+    /// biases, `qwen3` norms of the heads.
+    func makeModel(_ name: String, seed: UInt64 = 1, family: String = "llama") throws {
         try FileManager.default.createDirectory(
             at: folder.appendingPathComponent(name), withIntermediateDirectories: true)
         let (hidden, intermediate, keyValue) = (32, 64, 16)
         try write(
             "\(name)/config.json",
             """
-            {"model_type": "llama", "hidden_size": \(hidden), "intermediate_size": \(intermediate),
+            {"model_type": "\(family)", "head_dim": 8, "hidden_size": \(hidden), "intermediate_size": \(intermediate),
              "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5,
              "vocab_size": 258, "max_position_embeddings": 256, "rope_theta": 10000, "tie_word_embeddings": true}
             """)
@@ -127,12 +130,22 @@ final class Sandbox: Sendable {
                 ("post_attention_layernorm", [hidden]),
             ].map { ("layers.\(layer).\($0)", $1) }
         }
+        // Behind the others, whose values so stay the same.
+        for layer in 0..<2 where family == "qwen2" {
+            shapes += [("q", hidden), ("k", keyValue), ("v", keyValue)].map {
+                ("layers.\(layer).self_attn.\($0)_proj.bias", [$1])
+            }
+        }
+        for layer in 0..<2 where family == "qwen3" {
+            shapes += ["q_norm", "k_norm"].map { ("layers.\(layer).self_attn.\($0)", [8]) }
+        }
         var writer = SafetensorsWriter()
         for (number, (module, shape)) in shapes.enumerated() {
-            let isNorm = shape.count == 1
+            let isBias = module.hasSuffix(".bias")
+            let isNorm = shape.count == 1 && !isBias
             let values = randomFloats(shape.reduce(1, *), seed: seed * 1000 + UInt64(number), scale: 0.2)
                 .map { isNorm ? $0 + 1 : $0 }
-            writer.add("model.\(module).weight", floats: values, shape: shape)
+            writer.add("model.\(module)\(isBias ? "" : ".weight")", floats: values, shape: shape)
         }
         try writer.write(to: path("\(name)/model.safetensors"))
         try makeTokenizer(name)

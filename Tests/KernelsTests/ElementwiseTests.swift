@@ -53,15 +53,17 @@ import Testing
 }
 
 @Suite struct RoPETests {
-    @Test(arguments: [8, 20, 64]) func matchesTheNaiveTwinAndInverts(D: Int) {
+    @Test(arguments: [8, 20, 64], [false, true]) func matchesTheNaiveTwinAndInverts(D: Int, isScaled: Bool) {
         let (T, heads) = (21, 3)
         let positions = (0..<Int32(T)).map { $0 * 13 % 250 }
         let x = randomFloats(T * heads * D, seed: 1)
         var (out, expected) = (x, x)
         let team = WorkerTeam(threads: 2)
-        let table = RoPETable(length: 256, headDim: D, base: 100_000)
+        let divisors = isScaled ? (0..<D / 2).map { 1 + Double($0) / 3 } : []
+        let table = RoPETable(length: 256, headDim: D, base: 100_000, divisors: divisors)
         ropeInPlace(team, x: &out, positions: positions, table: table, T: T, heads: heads)
-        ropeReference(x: &expected, positions: positions, base: 100_000, T: T, heads: heads, headDim: D)
+        ropeReference(
+            x: &expected, positions: positions, base: 100_000, divisors: divisors, T: T, heads: heads, headDim: D)
         #expect(relativeError(out, expected) < 2e-5)
         ropeInPlace(team, x: &out, positions: positions, table: table, T: T, heads: heads, inverse: true)
         #expect(relativeError(out, x) < 1e-6)

@@ -10,17 +10,18 @@ import Testing
     let batch = makeBatch(lengths: [12, 3, 40, 2])
 
     /// Weights that bfloat16 can hold, so that only activations are rounded.
-    func pair(tied: Bool) -> (single: Decoder, half: Decoder) {
-        let half = makeTinyDecoder(tied: tied, threads: 2, compute: .bfloat16, isHalfOnly: true)
+    func pair(_ form: TinyForm, tied: Bool) -> (single: Decoder, half: Decoder) {
+        let half = makeTinyDecoder(form, tied: tied, threads: 2, compute: .bfloat16, isHalfOnly: true)
         let values = Dictionary(uniqueKeysWithValues: half.parameters.map { ($0.tensor.name, $0.tensor.values) })
-        let single = makeTinyDecoder(tied: tied, threads: 2) { name, weights in
+        let single = makeTinyDecoder(form, tied: tied, threads: 2) { name, weights in
             for (i, value) in (values[name] ?? []).enumerated() { weights[i] = value }
         }
         return (single, half)
     }
 
-    @Test(arguments: [true, false]) func forwardAndBackwardAreCloseToFloats(tied: Bool) {
-        let (single, half) = pair(tied: tied)
+    @Test(arguments: TinyForm.allCases, [true, false])
+    func forwardAndBackwardAreCloseToFloats(form: TinyForm, tied: Bool) {
+        let (single, half) = pair(form, tied: tied)
         #expect(half.compute == .bfloat16 && single.compute == .float32)
         let positions: [Int32] = [0, 11, 20, 56]
         let difference = relativeError(
@@ -54,8 +55,8 @@ import Testing
         #expect(bits(with.losses(batch)) == bits(without.losses(batch)))
     }
 
-    @Test func generationAgreesWithTheForwardPass() {
-        let model = makeTinyDecoder(threads: 2, compute: .bfloat16)
+    @Test(arguments: TinyForm.allCases) func generationAgreesWithTheForwardPass(form: TinyForm) {
+        let model = makeTinyDecoder(form, threads: 2, compute: .bfloat16)
         let prompts: [[Int32]] = [[5, 9, 30, 2], [7], [5, 9, 1]]
         let together = model.generateGreedy(prompts: prompts, maxNewTokens: 6, endTokens: [])
         for (prompt, answer) in zip(prompts, together) {

@@ -8,8 +8,9 @@ import Testing
 @Suite struct DecoderTests {
     let lengths = [12, 3, 40, 2]
 
-    @Test(arguments: [true, false]) func everyGradientMatchesFiniteDifferences(tied: Bool) {
-        let model = makeTinyDecoder(tied: tied)
+    @Test(arguments: TinyForm.allCases, [true, false])
+    func everyGradientMatchesFiniteDifferences(form: TinyForm, tied: Bool) {
+        let model = makeTinyDecoder(form, tied: tied)
         let batch = makeBatch(lengths: lengths)
         let trainable = model.allTrainable
         let scale = 1 / Float(batch.targetCount)
@@ -36,8 +37,9 @@ import Testing
     }
 
     /// Gradients that are said to be complete do not change any more.
-    @Test(arguments: [true, false]) func layersAreCompleteWhenTheySaySo(tied: Bool) {
-        let model = makeTinyDecoder(tied: tied)
+    @Test(arguments: TinyForm.allCases, [true, false])
+    func layersAreCompleteWhenTheySaySo(form: TinyForm, tied: Bool) {
+        let model = makeTinyDecoder(form, tied: tied)
         let trainable = model.allTrainable
         var gradient = [Float](repeating: .nan, count: trainable.count)
         var calls: [Int] = []
@@ -50,7 +52,7 @@ import Testing
                 calls.append(layer)
                 for entry in trainable.entries {
                     switch model.parameters[entry.parameter].role {
-                    case .projection(layer, _), .norm(layer): break
+                    case .projection(layer, _), .bias(layer, _), .norm(layer), .headNorm(layer, _): break
                     case .norm(nil) where layer == model.layerCount, .head where layer == model.layerCount: break
                     default: continue
                     }
@@ -67,9 +69,10 @@ import Testing
     }
 
     /// Weights that come just before they are asked for are in time, and no gradient is written before all are there.
-    @Test(arguments: [true, false]) func weightsAreAskedForInTime(tied: Bool) {
+    @Test(arguments: TinyForm.allCases, [true, false])
+    func weightsAreAskedForInTime(form: TinyForm, tied: Bool) {
         let batch = makeBatch(lengths: lengths)
-        let model = makeTinyDecoder(tied: tied)
+        let model = makeTinyDecoder(form, tied: tied)
         let trainable = model.allTrainable
         let expected = model.gradients(batch, trainable: trainable, lossScale: 1)
         let weights = model.parameters.map { Array($0.tensor.buffer) }
@@ -88,8 +91,8 @@ import Testing
                         let needed =
                             switch parameter.role {
                             case .embedding: -1
-                            case .projection(let layer, _), .norm(let layer?), .lowRankA(let layer, _),
-                                .lowRankB(let layer, _):
+                            case .projection(let layer, _), .bias(let layer, _), .norm(let layer?),
+                                .headNorm(let layer, _), .lowRankA(let layer, _), .lowRankB(let layer, _):
                                 layer
                             case .norm(nil), .head: model.layerCount
                             }
@@ -101,17 +104,22 @@ import Testing
         #expect(loss == expected.loss && gradient == expected.gradient)
     }
 
-    @Test func selectedRowsAreRowsOfTheFullGradient() {
-        let model = makeTinyDecoder()
+    @Test(arguments: TinyForm.allCases) func selectedRowsAreRowsOfTheFullGradient(form: TinyForm) {
+        let model = makeTinyDecoder(form)
         let batch = makeBatch(lengths: lengths)
         let full = model.gradients(batch, trainable: model.allTrainable, lossScale: 1).gradient
         for lowest in 0..<3 {
             // A few rows of some projections of the layers from `lowest` on.
             let selection: [(parameter: Int, rows: [Int32]?)] = model.parameters.indices.compactMap { index in
-                guard case .projection(let layer, let projection) = model.parameters[index].role,
-                    layer >= lowest, (layer + projection.rawValue) % 3 != 1
-                else { return nil }
-                return (index, [0, 5, Int32(model.parameters[index].rows - 1)])
+                switch model.parameters[index].role {
+                case .projection(let layer, let projection)
+                where layer >= lowest && (layer + projection.rawValue) % 3 != 1:
+                    return (index, [0, 5, Int32(model.parameters[index].rows - 1)])
+                case .bias(let layer, let projection) where layer >= lowest && (layer + projection.rawValue) % 2 == 0:
+                    return (index, [1, 2, 7])
+                case .headNorm(let layer, .key) where layer >= lowest: return (index, [0])
+                default: return nil
+                }
             }
             let trainable = TrainableRows(selection: selection, parameters: model.parameters)
             let packed = model.gradients(batch, trainable: trainable, lossScale: 1).gradient
@@ -126,16 +134,17 @@ import Testing
         }
     }
 
-    /// Each projection alone in the lowest layer: the early exits of the backward pass cut nothing that is needed.
-    @Test(arguments: Projection.allCases) func oneProjectionAlone(projection: Projection) {
-        let model = makeTinyDecoder()
+    /// Each tensor alone: the early exits of the backward pass cut nothing that is needed.
+    @Test(arguments: TinyForm.allCases) func oneTensorAlone(form: TinyForm) {
+        let model = makeTinyDecoder(form, tied: false)
         let batch = makeBatch(lengths: lengths)
         let full = model.gradients(batch, trainable: model.allTrainable, lossScale: 1).gradient
-        let index = 7 + projection.rawValue
-        let trainable = TrainableRows(selection: [(index, nil)], parameters: model.parameters)
-        let alone = model.gradients(batch, trainable: trainable, lossScale: 1).gradient
-        let entry = model.allTrainable.entries[index]
-        #expect(relativeError(alone, Array(full[entry.offset..<entry.offset + entry.count])) < 1e-5)
+        for (index, entry) in model.allTrainable.entries.enumerated() {
+            let trainable = TrainableRows(selection: [(index, nil)], parameters: model.parameters)
+            let alone = model.gradients(batch, trainable: trainable, lossScale: 1).gradient
+            let error = relativeError(alone, Array(full[entry.offset..<entry.offset + entry.count]))
+            #expect(error < 1e-5, "\(model.parameters[index].tensor.name)")
+        }
     }
 
     @Test func lossAndLogitsAgree() {
@@ -155,9 +164,10 @@ import Testing
     }
 
     /// Activations that are computed again have the bits of those that are kept, whichever layers are trained.
-    @Test(arguments: [ComputeType.float32, .bfloat16]) func recomputedActivationsAreTheSame(compute: ComputeType) {
+    @Test(arguments: TinyForm.allCases, [ComputeType.float32, .bfloat16])
+    func recomputedActivationsAreTheSame(form: TinyForm, compute: ComputeType) {
         guard compute == .float32 || CPU.hasBFloat16 else { return }
-        let model = makeTinyDecoder(threads: 2, compute: compute)
+        let model = makeTinyDecoder(form, threads: 2, compute: compute)
         let batch = makeBatch(lengths: lengths)
         let upper = model.parameters.indices.filter { model.parameters[$0].role == .projection(layer: 1, .down) }
         for trainable in [
@@ -178,10 +188,10 @@ import Testing
         #expect(floats(true) < floats(false) * 2 / 3)
     }
 
-    @Test func bitsDoNotDependOnThreads() {
+    @Test(arguments: TinyForm.allCases) func bitsDoNotDependOnThreads(form: TinyForm) {
         let batch = makeBatch(lengths: [60, 100, 31, 90])
         let results = [1, 2, 3].map { threads in
-            let model = makeTinyDecoder(threads: threads)
+            let model = makeTinyDecoder(form, threads: threads)
             return bits(model.gradients(batch, trainable: model.allTrainable, lossScale: 1).gradient)
         }
         #expect(results[0] == results[1])
@@ -207,7 +217,7 @@ import Testing
     }
 
     /// Sharing a common beginning changes neither losses nor gradients, and every bit repeats on any thread count.
-    @Test func aSharedBeginningCountsAsIfEachRowHadItsOwn() {
+    @Test(arguments: TinyForm.allCases) func aSharedBeginningCountsAsIfEachRowHadItsOwn(form: TinyForm) {
         let beginning: [Int32] = (0..<37).map { $0 * 5 % 67 }
         let rows = makeRows(lengths: [12, 3, 40, 1]).map { row in
             (tokens: beginning + row.tokens, isTarget: beginning.map { _ in false } + row.isTarget)
@@ -216,7 +226,7 @@ import Testing
         let shared = PackedBatch(rows: rows)
         #expect(apart.prefixCount == 0 && shared.prefixCount == 37)
         #expect(shared.tokenCount == apart.tokenCount - 3 * 37 && shared.rowTokenCount == apart.tokenCount)
-        let model = makeTinyDecoder()
+        let model = makeTinyDecoder(form)
         #expect(relativeError(model.losses(shared), model.losses(apart)) < 1e-5)
         let all = model.allTrainable
         let expected = model.gradients(apart, trainable: all, lossScale: 1)
@@ -226,7 +236,7 @@ import Testing
             let range = entry.offset..<entry.offset + entry.count
             #expect(relativeError(Array(result.gradient[range]), Array(expected.gradient[range])) < 2e-5)
         }
-        let other = makeTinyDecoder(threads: 2)
+        let other = makeTinyDecoder(form, threads: 2)
         #expect(
             bits(other.gradients(shared, trainable: other.allTrainable, lossScale: 1).gradient) == bits(result.gradient)
         )
@@ -241,8 +251,9 @@ import Testing
         #expect(together == alone)
     }
 
-    @Test func greedyGenerationTakesTheMostLikelyTokenOfTheWholeForwardPass() {
-        let model = makeTinyDecoder()
+    @Test(arguments: TinyForm.allCases)
+    func greedyGenerationTakesTheMostLikelyTokenOfTheWholeForwardPass(form: TinyForm) {
+        let model = makeTinyDecoder(form)
         let prompts: [[Int32]] = [[3, 9, 1], [5], Array(0..<40).map { Int32($0) }]
         let outputs = model.generateGreedy(prompts: prompts, maxNewTokens: 12, endTokens: [66])
         for (prompt, output) in zip(prompts, outputs) {

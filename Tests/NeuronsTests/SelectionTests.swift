@@ -173,20 +173,21 @@ import Testing
 
     @Test func allNeuronsAndAllWeights() {
         #expect(model.everyNeuron.entries.count == 21)
+        #expect(makeTinyDecoder(.biased).everyNeuron.entries.count == 21 + 9)
         #expect(model.everyWeight.count == model.parameters.reduce(0) { $0 + $1.tensor.count })
     }
 }
 
 @Suite struct AdapterTests {
-    @Test func appliesToTheModelItWasTrainedFrom() throws {
+    @Test(arguments: TinyForm.allCases) func appliesToTheModelItWasTrainedFrom(form: TinyForm) throws {
         let folder = try TemporaryFolder()
-        let (tuned, fresh) = (makeTinyDecoder(), makeTinyDecoder())
+        let (tuned, fresh) = (makeTinyDecoder(form), makeTinyDecoder(form))
         let mask = try NeuronProfile.random(model: tuned, seed: 3, baseHash: "abc").select(share: 0.1)
         let rows = try mask.trainableRows(for: tuned, baseHash: "abc", file: "m")
         for entry in rows.entries {
             let tensor = tuned.parameters[entry.parameter].tensor
             for row in entry.rows! {
-                for c in 0..<tensor.columns { tensor.pointer[Int(row) * tensor.columns + c] += 0.5 }
+                for c in 0..<entry.columns { tensor.pointer[Int(row) * entry.columns + c] += 0.5 }
             }
         }
         let path = folder.file("adapter.safetensors")
@@ -194,11 +195,27 @@ import Testing
         let empty = SafetensorsWriter(metadata: ["formatVersion": "1", "kind": "adapter", "baseHash": "abc"])
         try empty.write(to: folder.file("empty.safetensors"))
         #expect { try RowAdapter.apply(folder.file("empty.safetensors"), to: fresh, baseHash: "abc") } throws: {
-            "\($0)".contains("expected rows and weights of at least one module")
+            "\($0)".contains("tensors of those rows, no others")
         }
         #expect(throws: NeuronError.self) { try RowAdapter.apply(path, to: fresh, baseHash: "other") }
         #expect(throws: NeuronError.self) {
-            try RowAdapter.apply(path, to: makeTinyDecoder(layers: 1), baseHash: "abc")
+            try RowAdapter.apply(path, to: makeTinyDecoder(form, layers: 1), baseHash: "abc")
+        }
+        if form == .biased {
+            // Rows without the biases that belong to them, and biases that the model has not.
+            let weights = TrainableRows(
+                selection: rows.entries.filter { !tuned.parameters[$0.parameter].isBias }.map {
+                    ($0.parameter, $0.rows)
+                },
+                parameters: tuned.parameters)
+            let bare = folder.file("bare.safetensors")
+            try RowAdapter.save(weights, of: tuned, baseHash: "abc", maskHash: mask.hash, to: bare)
+            #expect { try RowAdapter.apply(bare, to: fresh, baseHash: "abc") } throws: {
+                "\($0)".contains("_proj.bias: no such tensor")
+            }
+            #expect { try RowAdapter.apply(path, to: makeTinyDecoder(), baseHash: "abc") } throws: {
+                "\($0)".contains("tensors of those rows, no others")
+            }
         }
         #expect(
             fresh.parameters.indices.contains {

@@ -3,18 +3,30 @@ import Datasets
 import Kernels
 import Models
 
+/// What a tiny decoder has beside what Llama has.
+public enum TinyForm: Sendable, CaseIterable {
+    case llama
+    /// Biases of q, k and v.
+    case biased
+    /// Norms of the heads, wider heads than the hidden size needs, and scaled rotary frequencies.
+    case headNorms
+}
+
 /// A decoder of a few thousand parameters with repeatable random weights; no files involved.
 /// - Parameters:
 ///   - compute: `.bfloat16` multiplies with rounded copies of the weights.
 ///   - isHalfOnly: the model has only these copies, as from a checkpoint in bfloat16.
 public func makeTinyDecoder(
-    layers: Int = 3, tied: Bool = true, threads: Int = 1, seed: UInt64 = 1, compute: ComputeType = .float32,
+    _ form: TinyForm = .llama, layers: Int = 3, tied: Bool = true, threads: Int = 1, seed: UInt64 = 1,
+    compute: ComputeType = .float32,
     isHalfOnly: Bool = false,
     adjust: (_ name: String, _ weights: UnsafeMutableBufferPointer<Float>) -> Void = { _, _ in }
 ) -> Decoder {
     let configuration = DecoderConfiguration(
-        hiddenSize: 48, intermediateSize: 80, layerCount: layers, headCount: 6, kvHeadCount: 2, headDim: 8,
-        vocabularySize: 67, contextLength: 256, ropeTheta: 10_000, rmsNormEps: 1e-5, tiedHead: tied)
+        hiddenSize: 48, intermediateSize: 80, layerCount: layers, headCount: 6, kvHeadCount: 2,
+        headDim: form == .headNorms ? 12 : 8, vocabularySize: 67, contextLength: 256, ropeTheta: 10_000,
+        ropeDivisors: form == .headNorms ? [1, 1, 1.5, 3, 4, 4] : [], rmsNormEps: 1e-5, tiedHead: tied,
+        biasedProjections: form == .biased ? [.query, .key, .value] : [], hasHeadNorms: form == .headNorms)
     var next = seed
     return Decoder(architecture: "llama", configuration: configuration, team: WorkerTeam(threads: threads)) {
         (name: String, shape: [Int]) -> FloatTensor in
@@ -22,7 +34,8 @@ public func makeTinyDecoder(
         let storage = TensorStorage(count: count)
         next += 1
         let values = randomFloats(count, seed: next, scale: shape.count == 1 ? 0.3 : 0.25)
-        for i in 0..<count { storage.pointer[i] = values[i] + (shape.count == 1 ? 1 : 0) }
+        let isNorm = shape.count == 1 && !name.hasSuffix(".bias")
+        for i in 0..<count { storage.pointer[i] = values[i] + (isNorm ? 1 : 0) }
         adjust(name, storage.buffer)
         let single = FloatTensor(name: name, shape: shape, pointer: storage.pointer, owner: storage)
         guard compute == .bfloat16, shape.count > 1 else { return single }

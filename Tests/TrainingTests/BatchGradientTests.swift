@@ -128,7 +128,8 @@ private final class RoundingModel: LanguageModel {
                     ($0.offset..<$0.offset + $0.count).overlaps(slices.bucket(bucket))
                 }.map { entry in
                     switch model.parameters[entry.parameter].role {
-                    case .projection(let layer, _), .norm(let layer?), .lowRankA(let layer, _), .lowRankB(let layer, _):
+                    case .projection(let layer, _), .bias(let layer, _), .norm(let layer?), .headNorm(let layer, _),
+                        .lowRankA(let layer, _), .lowRankB(let layer, _):
                         layer
                     case .norm(nil), .head: model.layerCount
                     case .embedding: -1

@@ -1,5 +1,6 @@
 import Checkpoints
 import Collectives
+import Exporting
 import Foundation
 import Kernels
 import Models
@@ -44,7 +45,7 @@ import Testing
             communicator: LocalCommunicator(), team: model.team)
         try trainer.run()
         let folder = try RunFolder(creating: scratch.path + "/run")
-        let writer = try ModelDirectoryWriter(source: files)
+        let writer = ModelDirectoryWriter(source: files)
         try folder.writeFinal { try writer.write(model, to: $0) }
 
         #expect(
@@ -64,6 +65,28 @@ import Testing
         // Training went on in memory: the source's file is untouched.
         let source = try Decoder.load(ModelFiles.open(scratch.path + "/source"), team: WorkerTeam(threads: 1))
         #expect(weightBits(source) == original)
+    }
+
+    /// Biases, norms of heads and scaled rotary positions are written, too, for readers of either age.
+    @Test(arguments: ["llama3", "qwen2", "qwen3"]) func otherFamilies(name: String) throws {
+        let scratch = try TemporaryFolder()
+        let files = try ModelFiles.open(ParityFixture.path("tiny-\(name)"))
+        let model = try Decoder.load(files, team: WorkerTeam(threads: 1))
+        for parameter in model.parameters { parameter.tensor.pointer[0] += 1 }
+        try ModelDirectoryWriter(source: files).write(model, to: scratch.path)
+        let again = try Decoder.load(ModelFiles.open(scratch.path), team: WorkerTeam(threads: 1))
+        #expect(weightBits(again) == weightBits(model))
+        #expect(again.canonicalConfiguration == model.canonicalConfiguration)
+        let values = try ConfigurationFile(path: scratch.path + "/config.json")
+        #expect(try values.number("rope_theta") == 10_000)
+        if name == "llama3" {
+            for key in ["rope_scaling", "rope_parameters"] {
+                let section = try #require(values.section(key))
+                #expect(try section.text("rope_type") == "llama3" && section.number("high_freq_factor") == 4)
+            }
+        } else {
+            #expect(values.object("rope_scaling") == nil)
+        }
     }
 
     /// An adapter holds exactly what training changed.

@@ -40,9 +40,9 @@ import Testing
     }
 
     /// The same bits for 1, 2 and 4 ranks; every rank has all scores; the model is left as it was.
-    @Test(arguments: [ProfileMethod.gradient, .weightShift])
-    func bitsDoNotDependOnRanks(method: ProfileMethod) {
-        let alone = Self.profile(method, steps: 3, communicator: LocalCommunicator())
+    @Test(arguments: [ProfileMethod.gradient, .weightShift], [TinyForm.llama, .biased])
+    func bitsDoNotDependOnRanks(method: ProfileMethod, form: TinyForm) {
+        let alone = Self.profile(method, steps: 3, communicator: LocalCommunicator(), model: makeTinyDecoder(form))
         #expect(alone.error == nil && alone.weightsKept)
         #expect(alone.progress.map(\.step) == [1, 2, 3])
         #expect(scores(alone.profile).count == makeTinyDecoder().neuronCount)
@@ -50,7 +50,9 @@ import Testing
         for size in [2, 4] {
             for mode in ExchangeOptions.Mode.allCases {
                 let outcomes = ThreadCommunicator.run(size: size) {
-                    Self.profile(method, steps: 3, communicator: $0, exchange: ExchangeOptions(mode: mode))
+                    Self.profile(
+                        method, steps: 3, communicator: $0, exchange: ExchangeOptions(mode: mode),
+                        model: makeTinyDecoder(form))
                 }
                 for outcome in outcomes {
                     #expect(outcome.error == nil && outcome.weightsKept)
@@ -75,11 +77,18 @@ import Testing
         #expect(Set(scores(reread.profile)).count > 1_000)
     }
 
-    /// Σ over batches of Σ over the row of |w · g|, with g the gradient of the batch's mean loss.
-    @Test func gradientScoresFollowTheirDefinition() {
+    /// Σ over batches of Σ over the row and its bias of |w · g|, with g the gradient of the batch's mean loss.
+    @Test(arguments: [TinyForm.llama, .biased]) func gradientScoresFollowTheirDefinition(form: TinyForm) {
         let data = ToyData()
-        let outcome = Self.profile(.gradient, steps: 2, communicator: LocalCommunicator(), data: data)
-        let model = makeTinyDecoder()
+        let outcome = Self.profile(
+            .gradient, steps: 2, communicator: LocalCommunicator(), data: data, model: makeTinyDecoder(form))
+        let model = makeTinyDecoder(form)
+        var first: [String: Int] = [:]
+        var count = 0
+        for entry in model.projections {
+            first[entry.module] = count
+            count += entry.rows
+        }
         let trainable = model.everyNeuron
         var sums = [Double](repeating: 0, count: model.neuronCount)
         for step in 0..<2 {
@@ -90,15 +99,14 @@ import Testing
                 let one = model.gradients(batch, trainable: trainable, lossScale: 1).gradient
                 for i in gradient.indices { gradient[i] += Double(one[i]) / targets }
             }
-            var neuron = 0
             for entry in trainable.entries {
+                let neuron = first[model.parameters[entry.parameter].module]!
                 for row in 0..<entry.rowCount {
                     for column in 0..<entry.columns {
                         let index = row * entry.columns + column
                         let weight = model.parameters[entry.parameter].tensor.pointer[index]
-                        sums[neuron] += abs(Double(weight) * gradient[entry.offset + index])
+                        sums[neuron + row] += abs(Double(weight) * gradient[entry.offset + index])
                     }
-                    neuron += 1
                 }
             }
         }
@@ -115,19 +123,24 @@ import Testing
     }
 
     /// `1 − cos` between the rows before and after the same full fine-tune done by a trainer.
-    @Test func weightShiftComparesWithAFullFineTune() {
-        let outcome = Self.profile(.weightShift, steps: 6, communicator: LocalCommunicator())
+    @Test(arguments: [TinyForm.llama, .biased]) func weightShiftComparesWithAFullFineTune(form: TinyForm) {
+        let outcome = Self.profile(
+            .weightShift, steps: 6, communicator: LocalCommunicator(), model: makeTinyDecoder(form))
         var configuration = TrainingConfiguration.toy(.full, steps: 6)
         configuration.epochs = 2
-        let run = ToyRun(configuration, communicator: LocalCommunicator(), trainable: { $0.everyWeight })
-        let model = makeTinyDecoder()
+        let run = ToyRun(configuration, communicator: LocalCommunicator(), trainable: { $0.everyWeight }, form: form)
+        let model = makeTinyDecoder(form)
         var expected: [Double] = []
         for entry in model.projections {
             let parameter = model.parameters[entry.parameter]
             for row in 0..<entry.rows {
                 let values = row * parameter.columns..<(row + 1) * parameter.columns
-                let before = values.map { Double(parameter.tensor.pointer[$0]) }
-                let after = run.weights[entry.parameter][values].map { Double(Float(bitPattern: $0)) }
+                var before = values.map { Double(parameter.tensor.pointer[$0]) }
+                var after = run.weights[entry.parameter][values].map { Double(Float(bitPattern: $0)) }
+                if let bias = entry.bias {
+                    before.append(Double(model.parameters[bias].tensor.pointer[row]))
+                    after.append(Double(Float(bitPattern: run.weights[bias][row])))
+                }
                 func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
                 expected.append(
                     1 - product(before, after) / (product(before, before) * product(after, after)).squareRoot())

@@ -40,12 +40,14 @@ struct ToyData: TrainingData {
     }
 }
 
-/// Every third row of some projections of the tiny decoder, with neighbours among them.
+/// Every third row of some projections of the tiny decoder, with neighbours among them, and their biases.
 func someRows(of model: any LanguageModel) -> TrainableRows {
-    let selection = model.projections.filter { $0.parameter % 3 != 1 }.map { entry in
-        (parameter: entry.parameter, rows: (0..<Int32(entry.rows)).filter { $0 % 5 < 2 } as [Int32]?)
+    let selection = model.projections.filter { $0.parameter % 3 != 1 }.flatMap { entry in
+        ([entry.parameter] + (entry.bias.map { [$0] } ?? [])).map {
+            (parameter: $0, rows: (0..<Int32(entry.rows)).filter { $0 % 5 < 2 } as [Int32]?)
+        }
     }
-    return TrainableRows(selection: selection, parameters: model.parameters)
+    return TrainableRows(selection: selection.sorted { $0.parameter < $1.parameter }, parameters: model.parameters)
 }
 
 /// The bits of every weight.
@@ -67,10 +69,11 @@ struct ToyRun: Sendable {
 
     init(
         _ configuration: TrainingConfiguration, communicator: any Communicator, data: ToyData = ToyData(),
-        trainable: (Decoder) -> TrainableRows = { someRows(of: $0) }, threads: Int = 1, bucketValues: Int? = nil,
+        trainable: (Decoder) -> TrainableRows = { someRows(of: $0) }, form: TinyForm = .llama, threads: Int = 1,
+        bucketValues: Int? = nil,
         report: (TrainingProgress, any LanguageModel) throws -> Void = { _, _ in }
     ) {
-        let model = makeTinyDecoder(threads: threads)
+        let model = makeTinyDecoder(form, threads: threads)
         do {
             let trainer = try Trainer(
                 model: model, trainable: trainable(model), data: data, configuration: configuration,

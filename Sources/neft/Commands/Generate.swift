@@ -8,16 +8,18 @@ struct Generate: SessionCommand {
         usage: "neft generate [<options>] --model <model> --prompt <text>",
         discussion: """
             The prompt is written as the model's chat template wants it. The answer is the most likely one, token by \
-            token: the same every time.
+            token, or with --temperature one drawn at random: the same for a seed, on any number of threads.
 
               neft generate -m MODEL --prompt "Translate into Italian: a small text editor"
               neft generate -m MODEL --adapter RUN/final --prompt "…"
+              neft generate -m MODEL --prompt "…" --temperature 0.8 --top-p 0.95 --seed 7
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Model") var template: TemplateOptions
     @OptionGroup(title: "Model") var adapter: AdapterOptions
     @OptionGroup(title: "Generation") var generation: GenerationOptions
+    @OptionGroup(title: "Generation") var sampling: SamplingOptions
     @OptionGroup(title: "General") var common: CommonOptions
 
     @Option(help: ArgumentHelp("What to answer.", valueName: "text"))
@@ -43,8 +45,15 @@ struct Generate: SessionCommand {
                     expected: "1 to \(max(0, room)): the model's context without --max-new-tokens",
                     hint: "change the prompt or lower --max-new-tokens")
             }
-            let answer = loaded.model.generateGreedy(
-                prompts: [tokens], maxNewTokens: generation.maxNewTokens, endTokens: loaded.endTokens)[0]
+            let answer =
+                if let sampling = sampling.sampling {
+                    loaded.model.generate(
+                        prompt: tokens, maxNewTokens: generation.maxNewTokens, endTokens: loaded.endTokens,
+                        sampling: sampling)
+                } else {
+                    loaded.model.generateGreedy(
+                        prompts: [tokens], maxNewTokens: generation.maxNewTokens, endTokens: loaded.endTokens)[0]
+                }
             return (answer, loaded.tokenizer.decode(answer))
         }
         guard let answer else { return }

@@ -154,7 +154,7 @@ struct PlannedNeurons: ParsableArguments {
     func values(in configuration: DecoderConfiguration) throws -> Int {
         if let neurons {
             let modules = try NeuronMask.load(neurons).modules
-            return modules.reduce(0) { $0 + $1.rows.count * configuration.shape(of: $1.projection)[1] }
+            return modules.reduce(0) { $0 + $1.rows.count * configuration.neuronValues(of: $1.projection) }
         }
         return Int(Double(CostModel.projectionValues(configuration)) * (top?.fraction ?? 0.06))
     }

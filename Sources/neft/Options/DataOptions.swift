@@ -69,12 +69,17 @@ struct BatchSizes: ParsableArguments {
 /// How rows are cut into batches. What a run computes depends on these, never on the number of ranks.
 struct BatchOptions: ParsableArguments {
     @OptionGroup var sizes: BatchSizes
+    @OptionGroup var random: SeedOptions
 
+    var globalBatch: Int { sizes.globalBatch }
+    var microBatch: Int { sizes.microBatch }
+    var seed: UInt64 { random.seed }
+}
+
+/// What all that is random follows from.
+struct SeedOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("Decides the order of the rows and all that is random (default: 1).", valueName: "n"),
         transform: OptionValue.seed)
     var seed: UInt64 = 1
-
-    var globalBatch: Int { sizes.globalBatch }
-    var microBatch: Int { sizes.microBatch }
 }

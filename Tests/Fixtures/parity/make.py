@@ -2,7 +2,7 @@
 """Makes the fixtures of this folder with PyTorch and transformers; see README.md for what they hold.
 
 usage: make.py [HF_DIRECTORY_OF_SMOLLM2]      (made by Benchmarks/peers/gguf-to-hf; without it, the tiny models only)
-       make.py --only lora
+       make.py --only lora | families
 needs: torch transformers peft gguf safetensors
 """
 import hashlib
@@ -17,7 +17,8 @@ import peft
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import MistralConfig, Qwen2Config, Qwen3Config
 
 HERE = pathlib.Path(__file__).parent
 PROJECTIONS = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
@@ -149,9 +150,8 @@ def expected(model, rows, path):
     model.float()
 
 
-def write_gguf(model, path):
-    config = model.config
-    writer = gguf.GGUFWriter(path, "llama")
+def begin_gguf(path, architecture, config):
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -160,6 +160,24 @@ def write_gguf(model, path):
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(10000.0)
+    return writer
+
+
+def end_gguf(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def permuted(values, d):
+    """The rows of q or k as llama.cpp's converter orders them for the architecture llama."""
+    return values.reshape(-1, 2, d // 2, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
+
+
+def write_gguf(model, path):
+    config = model.config
+    writer = begin_gguf(path, "llama", config)
     d = config.hidden_size // config.num_attention_heads
     short = dict(zip(PROJECTIONS, ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]))
     weights = {k: v.numpy() for k, v in model.state_dict().items()}
@@ -168,15 +186,12 @@ def write_gguf(model, path):
     for layer in range(config.num_hidden_layers):
         for projection, name in short.items():
             values = weights[f"model.layers.{layer}.{projection}.weight"]
-            if name in ("attn_q", "attn_k"):  # as llama.cpp's converter permutes them
-                values = values.reshape(-1, 2, d // 2, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
+            if name in ("attn_q", "attn_k"):
+                values = permuted(values, d)
             writer.add_tensor(f"blk.{layer}.{name}.weight", np.ascontiguousarray(values))
         writer.add_tensor(f"blk.{layer}.attn_norm.weight", weights[f"model.layers.{layer}.input_layernorm.weight"])
         writer.add_tensor(f"blk.{layer}.ffn_norm.weight", weights[f"model.layers.{layer}.post_attention_layernorm.weight"])
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    end_gguf(writer)
 
 
 def make_tiny_fixtures():
@@ -303,11 +318,124 @@ def make_lora_fixtures():
     (HERE / "tiny-lora-curve.json").write_text(json.dumps(curve_of))
 
 
+LLAMA3_SCALING = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                  "original_max_position_embeddings": 128}
+FAMILIES = {
+    "llama3": (LlamaConfig, {"rope_parameters": {"rope_type": "llama3", "rope_theta": 10000.0, **LLAMA3_SCALING}}),
+    "mistral": (MistralConfig, {"sliding_window": 64}),
+    "qwen2": (Qwen2Config, {"tie_word_embeddings": True}),
+    "qwen3": (Qwen3Config, {"head_dim": 16, "tie_word_embeddings": True}),
+}
+
+
+def make_family(name, seed):
+    """A tiny model of a family, read back from bfloat16 because that rounds its rotary frequencies, too."""
+    kind, more = FAMILIES[name]
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+             "num_key_value_heads": 2, "vocab_size": 96, "max_position_embeddings": 256, "rms_norm_eps": 1e-5,
+             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}, "tie_word_embeddings": False}
+    model = AutoModelForCausalLM.from_config(kind(**{**sizes, **more}))
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            random = torch.randn_like(parameter)
+            parameter.copy_(1 + 0.2 * random if "norm" in parameter_name else 0.2 * random)
+    folder = HERE / f"tiny-{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    model.bfloat16().save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def rope_divisors(d):
+    """What llama.cpp's converter puts into rope_freqs.weight."""
+    scaling = LLAMA3_SCALING
+    low = scaling["original_max_position_embeddings"] / scaling["low_freq_factor"]
+    high = scaling["original_max_position_embeddings"] / scaling["high_freq_factor"]
+    divisors = []
+    for frequency in 1.0 / (10000.0 ** (torch.arange(0, d, 2, dtype=torch.float32) / d)):
+        wavelength = 2 * np.pi / frequency
+        if wavelength < high:
+            divisors.append(1)
+        elif wavelength > low:
+            divisors.append(scaling["factor"])
+        else:
+            smooth = (scaling["original_max_position_embeddings"] / wavelength - scaling["low_freq_factor"]) / (
+                scaling["high_freq_factor"] - scaling["low_freq_factor"])
+            divisors.append(1 / ((1 - smooth) / scaling["factor"] + smooth))
+    return np.array(divisors, dtype=np.float32)
+
+
+def write_family_gguf(name, model):
+    """As llama.cpp's converter leaves it: matrices in BF16, vectors in F32, Mistral as llama."""
+    config = model.config
+    architecture = {"llama3": "llama", "mistral": "llama"}.get(name, name)
+    d = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    writer = begin_gguf(HERE / f"tiny-{name}.gguf", architecture, config)
+    if name == "qwen3":
+        writer.add_key_length(d)
+        writer.add_value_length(d)
+    if architecture == "llama":
+        writer.add_rope_dimension_count(d)
+    if name == "llama3":
+        writer.add_tensor("rope_freqs.weight", rope_divisors(d))
+    names = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+             "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+             "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+             "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
+    others = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+    for full_name, parameter in model.named_parameters():
+        module, suffix = full_name.rsplit(".", 1)
+        if module in others:
+            short = others[module]
+        else:
+            _, _, layer, rest = module.split(".", 3)
+            short = f"blk.{layer}.{names[rest]}"
+        values = parameter.detach().numpy()
+        if architecture == "llama" and short.endswith(("attn_q", "attn_k")):
+            values = permuted(values, d)
+        kind = gguf.GGMLQuantizationType.F32 if values.ndim == 1 else gguf.GGMLQuantizationType.BF16
+        writer.add_tensor(f"{short}.{suffix}", gguf.quants.quantize(np.ascontiguousarray(values), kind), raw_dtype=kind)
+    end_gguf(writer)
+
+
+def make_family_fixtures():
+    """Logits and losses of rows 0-5 in double precision, and gradients: all but those of the feed-forward networks."""
+    rows = json.loads((HERE / "rows.json").read_text())
+    total = target_count(rows[:6])
+    for number, name in enumerate(FAMILIES):
+        model = make_family(name, 31 + number)
+        write_family_gguf(name, model)
+        greedy = rows[0]["tokens"]
+        for _ in range(12):
+            greedy = greedy + [int(model(input_ids=torch.tensor([greedy])).logits[0, -1].argmax())]
+        model = model.double()
+        tensors = {"greedy": torch.tensor(greedy, dtype=torch.int32)}
+        for row_number, row in enumerate(rows[:6]):
+            losses, logits = row_losses(model, row)
+            (losses.sum() / total).backward()
+            if row_number in (2, 5):
+                tensors[f"logits.{row_number}"] = logits.detach()[::3].float().contiguous()
+            tensors[f"losses.{row_number}"] = losses.detach().float()
+        for full_name, parameter in model.named_parameters():
+            if "mlp" not in full_name:
+                tensors[f"grad.{full_name}"] = parameter.grad.float().contiguous()
+        if name == "llama3":  # the same weights with another scaling
+            config = model.config.to_dict()
+            config["rope_parameters"] = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
+            other = LlamaForCausalLM(LlamaConfig.from_dict(config)).double().eval()
+            other.load_state_dict(model.state_dict())
+            tensors["linear.losses.2"] = row_losses(other, rows[2])[0].detach().float()
+        save_file(tensors, HERE / f"tiny-{name}-expected.safetensors")
+
+
 only = sys.argv[2] if sys.argv[1:2] == ["--only"] else None
 if only is None:
     make_tiny_fixtures()
 if only in (None, "lora"):
     make_lora_fixtures()
+if only in (None, "families"):
+    make_family_fixtures()
 if only is None and len(sys.argv) > 1:
     make_real_fixtures(sys.argv[1])
 files = sorted(p for p in HERE.rglob("*") if p.is_file() and p.name not in ("MANIFEST.json", "make.py", "README.md"))

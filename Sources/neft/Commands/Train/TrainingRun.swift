@@ -1,5 +1,6 @@
 import Checkpoints
 import Collectives
+import Exporting
 import Foundation
 import Kernels
 import Models
@@ -20,8 +21,6 @@ struct TrainingRun {
     let validationRows: ValidationRows?
     /// With `--method lora`.
     private let lowRank: LowRankConfiguration?
-    /// For methods whose result is a whole model.
-    private let directoryWriter: ModelDirectoryWriter?
 
     /// Loads and checks everything; nothing is written.
     init(_ command: Train, in session: Session) throws {
@@ -31,10 +30,6 @@ struct TrainingRun {
         // Refusals that need no weights come first.
         plan = try ResumePlan(command, in: session)
         try session.agree { if let file = command.neurons.neurons { _ = try NeuronMask.load(file) } }
-        directoryWriter = try session.agree {
-            command.method.method == .neft || command.method.method == .lora
-                ? nil : try ModelDirectoryWriter(source: try ModelFiles.open(command.model.model))
-        }
         work = try Workload(
             model: command.model, template: command.template, data: command.data, split: "train", in: session)
         work.loaded.model.recomputes = command.memory.recompute
@@ -125,8 +120,8 @@ struct TrainingRun {
                     try LowRankAdapterFiles.save(
                         work.loaded.model, configuration: lowRank, baseModel: command.model.model, baseHash: baseHash,
                         to: folder)
-                } else if let directoryWriter {
-                    try directoryWriter.write(work.loaded.model, to: folder)
+                } else if command.method.method != .neft {
+                    try ModelDirectoryWriter(source: work.loaded.files).write(work.loaded.model, to: folder)
                 } else {
                     try RowAdapter.save(
                         trainable, of: work.loaded.model, baseHash: baseHash, maskHash: mask?.hash ?? "",
