@@ -20,7 +20,7 @@ struct Neft: ParsableCommand {
         version: Version.current,
         subcommands: [
             Preview.self, Profile.self, Select.self, Train.self, Evaluate.self, Generate.self, Compare.self,
-            Dynamics.self, Sparsity.self, ReportCommand.self, PlanCommand.self, Doctor.self, Bench.self,
+            Dynamics.self, Sparsity.self, ReportCommand.self, PlanCommand.self, Doctor.self, Bench.self, Config.self,
         ])
 }
 
@@ -28,4 +28,10 @@ struct Neft: ParsableCommand {
 protocol SessionCommand: ParsableCommand {
     var common: CommonOptions { get }
     func run(in session: Session) throws
+    /// Values, by long name, of options that were not given and whose default depends on others.
+    var dependentDefaults: [String: String] { get }
+}
+
+extension SessionCommand {
+    var dependentDefaults: [String: String] { [:] }
 }
