@@ -10,6 +10,7 @@ public final class RoPETable: @unchecked Sendable {
     public let headDim: Int
     private let storage: TensorStorage
 
+    /// Computes the table in double precision; `headDim` is even.
     public init(length: Int, headDim: Int, base: Double) {
         self.length = length
         self.headDim = headDim

@@ -2,6 +2,7 @@ import Datasets
 import Kernels
 
 extension Decoder {
+    /// As `LanguageModel` says. Prompts must not be empty.
     public func generateGreedy(prompts: [[Int32]], maxNewTokens: Int, endTokens: Set<Int32>) -> [[Int32]] {
         guard !prompts.isEmpty, maxNewTokens > 0 else { return prompts.map { _ in [] } }
         precondition(prompts.allSatisfy { !$0.isEmpty }, "generateGreedy: empty prompt")

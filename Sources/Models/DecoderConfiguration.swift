@@ -1,20 +1,30 @@
 /// The sizes and constants of a decoder-only transformer with RMSNorm, rotary positions, grouped-query attention and
 /// a SwiGLU feed-forward network: what `Decoder` needs to know.
 public struct DecoderConfiguration: Sendable, Equatable {
+    /// Values of a token between blocks.
     public var hiddenSize: Int
+    /// Feed-forward neurons of a block.
     public var intermediateSize: Int
+    /// Number of blocks.
     public var layerCount: Int
+    /// Query heads.
     public var headCount: Int
+    /// Key and value heads, a divisor of `headCount`.
     public var kvHeadCount: Int
+    /// Values of a head.
     public var headDim: Int
+    /// Number of tokens.
     public var vocabularySize: Int
     /// Longest sequence the model was made for, in tokens.
     public var contextLength: Int
+    /// Base of the rotary positions' angles.
     public var ropeTheta: Double
+    /// Added to the mean square in RMSNorm.
     public var rmsNormEps: Float
     /// The output head is the embedding matrix.
     public var tiedHead: Bool
 
+    /// Sizes and constants as they are named.
     public init(
         hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, kvHeadCount: Int, headDim: Int,
         vocabularySize: Int, contextLength: Int, ropeTheta: Double, rmsNormEps: Float, tiedHead: Bool

@@ -5,7 +5,8 @@ public enum WeightShift {
     /// right angles (1).
     ///
     /// - Parameters:
-    ///   - before, after: `[count]`.
+    ///   - before: `[count]`.
+    ///   - after: `[count]`.
     public static func score(_ before: UnsafePointer<Float>, _ after: UnsafePointer<Float>, count: Int) -> Double {
         var (a, b) = (0.0, 0.0)
         for i in 0..<count {
