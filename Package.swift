@@ -12,10 +12,20 @@ let module: [SwiftSetting] = [.unsafeFlags(vectorFlags)]
 /// `-Ounchecked` keeps the kernels usable in debug builds too.
 let kernelModule: [SwiftSetting] = [.unsafeFlags(vectorFlags + ["-Ounchecked"])]
 
+/// The way of the data, in its order: what other packages may use.
+let modules = [
+    "Kernels", "Checkpoints", "Tokenization", "Datasets", "Models", "Neurons", "Collectives", "Evaluation", "Training",
+    "Reporting", "Exporting",
+]
+/// Only `make docs` needs the plugin; packages that use neft do not.
+let documentation: [Package.Dependency] =
+    Context.environment["NEFT_DOCS"] == nil
+    ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0")]
+
 let package = Package(
     name: "neft",
-    products: [.executable(name: "neft", targets: ["neft"])],
-    dependencies: [
+    products: [.executable(name: "neft", targets: ["neft"]), .library(name: "NeFT", targets: modules)],
+    dependencies: documentation + [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -28,7 +38,6 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "CKernels"),
 
-        // The way of the data, in its order.
         .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: kernelModule),
         .target(
             name: "Checkpoints",
@@ -90,6 +99,11 @@ let package = Package(
             name: "ExportingTests", dependencies: ["Exporting", "TestSupport"], swiftSettings: module),
         .testTarget(
             name: "TrainingTests", dependencies: ["Training", "Exporting", "TestSupport"], swiftSettings: module),
-        .testTarget(name: "CommandTests", dependencies: ["TestSupport", "neft"], swiftSettings: module),
+        // What docs/library.md shows. Its own package (Examples/TrainNeurons) is built by Tests/long/install.
+        .executableTarget(
+            name: "train-neurons", dependencies: modules.map { .byName(name: $0) },
+            path: "Examples/TrainNeurons/Sources/train-neurons", swiftSettings: module),
+        .testTarget(
+            name: "CommandTests", dependencies: ["TestSupport", "neft", "train-neurons"], swiftSettings: module),
     ]
 )

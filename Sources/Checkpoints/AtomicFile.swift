@@ -59,6 +59,7 @@ public final class FileDescriptorWriter {
         buffer.reserveCapacity(1 << 20)
     }
 
+    /// Appends bytes; they reach the file at the latest when it is finished.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
         if bytes.count < 1 << 16 {
             buffer.append(contentsOf: bytes)

@@ -3,12 +3,18 @@ import Kernels
 
 /// Element types of safetensors files that can be read as weights, and `I32` for row numbers.
 public enum ElementType: String, Sendable, CaseIterable {
+    /// IEEE single precision.
     case float32 = "F32"
+    /// IEEE half precision.
     case float16 = "F16"
+    /// The upper half of a single-precision number.
     case bfloat16 = "BF16"
+    /// IEEE double precision: scores of profiles.
     case float64 = "F64"
+    /// Signed whole numbers: row numbers.
     case int32 = "I32"
 
+    /// Bytes of one element.
     public var byteCount: Int {
         switch self {
         case .float64: 8

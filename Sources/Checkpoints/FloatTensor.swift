@@ -23,6 +23,7 @@ public final class FloatTensor: @unchecked Sendable {
     /// Rows whose floats are in place; nil where all of them are.
     private var materialised: [Bool]?
 
+    /// A view of `shape.reduce(1, *)` floats, row-major, that `owner` keeps alive.
     public init(name: String, shape: [Int], pointer: UnsafeMutablePointer<Float>, owner: AnyObject) {
         self.name = name
         self.shape = shape
@@ -130,9 +131,11 @@ public final class FloatTensor: @unchecked Sendable {
 public final class HalfTensor: @unchecked Sendable {
     /// First of `count` values' bits; valid as long as this object lives.
     public let pointer: UnsafeMutablePointer<BFloat16Bits>
+    /// Number of values.
     public let count: Int
     private let owner: AnyObject
 
+    /// A view of `count` values that `owner` keeps alive.
     public init(pointer: UnsafeMutablePointer<BFloat16Bits>, count: Int, owner: AnyObject) {
         self.pointer = pointer
         self.count = count

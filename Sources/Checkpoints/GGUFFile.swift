@@ -3,16 +3,22 @@ import Kernels
 
 /// A GGUF file (versions 2 and 3): metadata, and tensors in the order and element types of the file.
 public final class GGUFFile: @unchecked Sendable {
+    /// Where a tensor is and what it is made of.
     public struct Entry: Sendable {
+        /// Its name in the file, for example `blk.0.attn_q.weight`.
         public let name: String
+        /// GGUF's number of its element type.
         public let type: UInt32
         /// `[out, in]`: the file's dimensions, slowest first.
         public let shape: [Int]
         let offset: Int
     }
 
+    /// Where the file is.
     public let path: String
+    /// Every metadata value by its key, for example `general.architecture`.
     public let metadata: [String: GGUFValue]
+    /// Every tensor by its name in the file.
     public let entries: [String: Entry]
     /// Where tensors begin is a multiple of it.
     let alignment: Int
@@ -23,6 +29,7 @@ public final class GGUFFile: @unchecked Sendable {
     /// Bytes every GGUF file starts with.
     public static let magic: [UInt8] = Array("GGUF".utf8)
 
+    /// Maps the file and reads its header; throws for what is no GGUF file, damaged or cut off.
     public init(path: String) throws(CheckpointError) {
         self.path = path
         file = try MappedFile(path: path)

@@ -1,11 +1,18 @@
 /// A metadata value of a GGUF file.
 public enum GGUFValue: Sendable, Equatable {
+    /// A whole number of 0 or more, of any width.
     case unsigned(UInt64)
+    /// A whole number with a sign, of any width.
     case signed(Int64)
+    /// A number in single precision.
     case float(Float)
+    /// A number in double precision.
     case double(Double)
+    /// True or false.
     case bool(Bool)
+    /// Text in UTF-8.
     case string(String)
+    /// Values of one type.
     case array([GGUFValue])
 
     init(_ reader: inout ByteReader, type: UInt32, key: String, depth: Int) throws(CheckpointError) {
@@ -61,7 +68,10 @@ public enum GGUFValue: Sendable, Equatable {
         default: integer.map(Double.init)
         }
     }
+    /// The text; nil for another kind of value.
     public var text: String? { if case .string(let value) = self { value } else { nil } }
+    /// The truth value; nil for another kind of value.
     public var flag: Bool? { if case .bool(let value) = self { value } else { nil } }
+    /// The values of a list; nil for another kind of value.
     public var elements: [GGUFValue]? { if case .array(let values) = self { values } else { nil } }
 }

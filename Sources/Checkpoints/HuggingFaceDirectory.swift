@@ -2,6 +2,7 @@ import Foundation
 
 /// A model directory as `save_pretrained` writes it: `config.json` and safetensors, single or sharded.
 public final class HuggingFaceDirectory: @unchecked Sendable {
+    /// Where the directory is.
     public let path: String
     /// `config.json`.
     public let config: ConfigurationFile
@@ -10,6 +11,7 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
     private let files: [SafetensorsFile]
     private let fileOf: [String: Int]
 
+    /// Maps the weight files and reads their headers; throws where `config.json` or weights are missing or damaged.
     public init(path: String) throws(CheckpointError) {
         self.path = path
         config = try ConfigurationFile(path: path + "/config.json")
@@ -85,12 +87,14 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
 
 /// A JSON object in a file, with typed access that says what is missing.
 public struct ConfigurationFile: @unchecked Sendable {
+    /// Where the file is.
     public let path: String
     /// Values as Foundation's JSON reader gives them; never changed.
     let values: [String: Any]
     /// What comes before keys in errors, of an object inside the file.
     public let prefix: String
 
+    /// Reads the file.
     public init(path: String) throws(CheckpointError) {
         self.path = path
         prefix = ""
@@ -106,15 +110,19 @@ public struct ConfigurationFile: @unchecked Sendable {
         values = object
     }
 
+    /// A whole number; `fallback` where the key is missing. Throws where there is neither, and for another kind of value.
     public func integer(_ key: String, default fallback: Int? = nil) throws(CheckpointError) -> Int {
         try value(key, "a whole number", fallback) { ($0 as? NSNumber).flatMap { Int(exactly: $0.doubleValue) } }
     }
+    /// A number; as `integer`.
     public func number(_ key: String, default fallback: Double? = nil) throws(CheckpointError) -> Double {
         try value(key, "a number", fallback) { ($0 as? NSNumber)?.doubleValue }
     }
+    /// True or false; as `integer`.
     public func flag(_ key: String, default fallback: Bool? = nil) throws(CheckpointError) -> Bool {
         try value(key, "true or false", fallback) { $0 as? Bool }
     }
+    /// A string; as `integer`.
     public func text(_ key: String, default fallback: String? = nil) throws(CheckpointError) -> String {
         try value(key, "a string", fallback) { $0 as? String }
     }

@@ -3,7 +3,9 @@ import Glibc
 /// A whole file mapped privately: reads share the page cache with every other process, a write copies the page for
 /// this process alone and never reaches the file.
 public final class MappedFile: @unchecked Sendable {
+    /// Where the file is.
     public let path: String
+    /// Its length when it was mapped.
     public let byteCount: Int
     /// First byte; valid as long as this object lives. Page-aligned.
     public let base: UnsafeMutableRawPointer

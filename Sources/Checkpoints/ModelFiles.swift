@@ -2,7 +2,9 @@ import Foundation
 
 /// A model on disk, of either kind.
 public enum ModelFiles: Sendable {
+    /// A directory with `config.json`, safetensors and tokenizer files.
     case huggingFace(HuggingFaceDirectory)
+    /// One file with everything.
     case gguf(GGUFFile)
 
     /// A directory is read as a Hugging Face model, a file as GGUF.

@@ -3,16 +3,21 @@ import Kernels
 
 /// One safetensors file: a JSON header, then the tensors' bytes.
 public final class SafetensorsFile: @unchecked Sendable {
+    /// Where a tensor is and what it is made of.
     public struct Entry: Sendable, Equatable {
+        /// Its element type as the file names it, for example `F32`.
         public let type: String
+        /// Its sizes, slowest first.
         public let shape: [Int]
         /// Bytes of the tensor, relative to the file's start.
         public let bytes: Range<Int>
     }
 
+    /// Where the file is.
     public let path: String
     /// Free-form strings of `__metadata__`.
     public let metadata: [String: String]
+    /// Every tensor by name.
     public let entries: [String: Entry]
     private let file: MappedFile
 

@@ -4,6 +4,7 @@ import Kernels
 
 /// Writes safetensors files whose bytes depend on their content alone.
 public struct SafetensorsWriter {
+    /// A tensor to be written.
     public struct Tensor {
         let name: String
         let type: ElementType
@@ -15,6 +16,7 @@ public struct SafetensorsWriter {
     /// Sorted by key in the file.
     public var metadata: [String: String]
 
+    /// A file with this metadata and no tensors yet.
     public init(metadata: [String: String] = [:]) { self.metadata = metadata }
 
     /// Appends a tensor; `parts` are laid end to end and must stay valid until `write`.
@@ -26,12 +28,15 @@ public struct SafetensorsWriter {
             })
     }
 
+    /// Appends a tensor of fp32 values, row-major; they are copied.
     public mutating func add(_ name: String, floats: [Float], shape: [Int]) {
         add(name, .float32, floats, shape)
     }
 
+    /// Appends a list of whole numbers; they are copied.
     public mutating func add(_ name: String, integers: [Int32]) { add(name, .int32, integers, [integers.count]) }
 
+    /// Appends a list of double-precision values; they are copied.
     public mutating func add(_ name: String, doubles: [Double]) { add(name, .float64, doubles, [doubles.count]) }
 
     private mutating func add<T>(_ name: String, _ type: ElementType, _ values: [T], _ shape: [Int]) {

@@ -5,7 +5,9 @@ public struct CodecChoice: Equatable, Sendable {
 
     /// Seconds of one exchange with the faster of both, as the ranks agreed on them.
     public struct Measured: Equatable, Sendable {
+        /// With compression.
         public let coded: Double
+        /// Without.
         public let plain: Double
     }
 

@@ -13,6 +13,7 @@ public struct CollectiveError: Error, CustomStringConvertible, Equatable, Sendab
     /// What the reader can do; empty if nothing.
     public let hint: String
 
+    /// An error about a rank, a host or a message.
     public init(subject: String, found: String, expected: String = "", hint: String = "") {
         self.subject = subject
         self.found = found

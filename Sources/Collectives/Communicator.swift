@@ -60,11 +60,15 @@ public enum PieceOfWork: Equatable, Sendable {
 }
 
 extension Communicator {
+    /// The name that the system gives this host.
     public var hostName: String { localHostName() }
 
+    /// 1: every rank for itself.
     public var ranksPerNode: Int { 1 }
+    /// Nothing: for communicators whose transfers move by themselves.
     public func progress() {}
 
+    /// The transfers alone: `meanwhile` is never called.
     public func exchange(
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],

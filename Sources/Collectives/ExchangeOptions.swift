@@ -36,14 +36,20 @@ public struct ExchangeOptions: Equatable, Sendable {
         case auto
         /// Also on a single node.
         case on
+        /// Never.
         case off
     }
 
+    /// Who updates a row.
     public var mode: Mode
+    /// What travels between ranks.
     public var wire: Wire
+    /// Whether messages are compressed.
     public var codec: Codec
+    /// Whether the ranks of a node sum in shared memory first.
     public var hierarchy: Hierarchy
 
+    /// Options as they are named.
     public init(mode: Mode = .sharded, wire: Wire = .exact, codec: Codec = .auto, hierarchy: Hierarchy = .auto) {
         self.mode = mode
         self.wire = wire

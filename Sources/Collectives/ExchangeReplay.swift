@@ -5,26 +5,36 @@ import Kernels
 public final class ExchangeReplay {
     /// Medians over the steps of what the slowest rank took, seconds; bytes are means of this rank's steps.
     public struct Result: Equatable, Sendable {
+        /// Bytes sent in a step.
         public var wireBytes = 0.0
+        /// Of them, those of the gradients.
         public var reduceWireBytes = 0.0
+        /// What `wireBytes` would be as plain floats.
         public var rawBytes = 0.0
         /// Sum of gradients with their norm, and weights back.
         public var reduceSeconds = 0.0
+        /// The second half of it: weights back.
         public var shareSeconds = 0.0
+        /// Both halves.
         public var seconds: Double { reduceSeconds + shareSeconds }
         /// Of this rank, per step.
         public var encodeSeconds = 0.0
+        /// Of this rank, per step, as `encodeSeconds`.
         public var decodeSeconds = 0.0
         /// What steps that compute waited for of `reduceSeconds` and `shareSeconds`; nil if none were replayed.
         public var exposedReduceSeconds: Double?
+        /// As `exposedReduceSeconds`, of the weights.
         public var exposedShareSeconds: Double?
         /// Share of `seconds` that steps that compute did not wait for, 0…1.
         public var hiddenShare: Double? {
             guard let exposedReduceSeconds, let exposedShareSeconds, seconds > 0 else { return nil }
             return max(0, 1 - (exposedReduceSeconds + exposedShareSeconds) / seconds)
         }
+        /// Whether the gradients were compressed, and on what grounds.
         public var gradientCodec: CodecChoice?
+        /// Whether the weights were compressed, and on what grounds.
         public var weightCodec: CodecChoice?
+        /// Ranks that sum in shared memory first, 1 where none do.
         public var groupSize = 1
     }
 
@@ -38,7 +48,8 @@ public final class ExchangeReplay {
 
     /// - Parameters:
     ///   - gradient: this rank's packed gradient.
-    ///   - before, after: the packed weights around a step; the same on all ranks. All are read only, and of one length.
+    ///   - before: the packed weights before a step; the same on all ranks. All are read only, and of one length.
+    ///   - after: the packed weights after it.
     public init(
         communicator: any Communicator, gradient: UnsafeBufferPointer<Float>, before: UnsafeBufferPointer<Float>,
         after: UnsafeBufferPointer<Float>

@@ -15,11 +15,13 @@ public struct ExchangeStatistics: Equatable, Sendable {
     /// Time in the exchange in which this rank's next values were still being computed, seconds. Not part of the others.
     public var gateSeconds = 0.0
 
+    /// Nothing sent yet.
     public init() {}
 
     /// What the exchange takes by itself, seconds.
     public var busySeconds: Double { encodeSeconds + decodeSeconds + waitSeconds }
 
+    /// Adds times and bytes.
     public static func += (sum: inout ExchangeStatistics, other: ExchangeStatistics) {
         sum.rawBytes += other.rawBytes
         sum.wireBytes += other.wireBytes

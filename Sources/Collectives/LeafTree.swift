@@ -11,6 +11,7 @@ public struct LeafTree: Equatable, Sendable {
     /// Number of ranks.
     public let size: Int
 
+    /// A tree of `count` leaves dealt to `size` ranks, both at least 1.
     public init(count: Int, size: Int) {
         precondition(count >= 1 && size >= 1, "LeafTree: \(count) leaves on \(size) ranks")
         self.count = count

@@ -24,16 +24,21 @@ public final class MPICommunicator: Communicator {
         /// Bytes per collective call; MPI counts are 32 bits wide.
         public var collectiveBytes = 1 << 28
 
+        /// What suits networks and shared memory alike.
         public init() {}
     }
 
+    /// As `Communicator` says. Ranks of a host are neighbours, whatever their order in `MPI_COMM_WORLD`.
     public let rank: Int
+    /// Of `MPI_COMM_WORLD`.
     public let size: Int
+    /// The name that the system gives this host.
     public let hostName: String
     /// This rank's number among the ranks of its host.
     public let localRank: Int
     /// Number of hosts.
     public let nodeCount: Int
+    /// Ranks of each host; 1 where hosts have different numbers of them.
     public let ranksPerNode: Int
     /// By rank: its host's number.
     let nodeOfRank: [Int]
@@ -108,12 +113,14 @@ public final class MPICommunicator: Communicator {
 
     // MARK: - Collective calls
 
+    /// As `Communicator` says.
     public func barrier() {
         var request: MPI_Request? = neft_mpi_request_null()
         check(MPI_Ibarrier(communicator, &request), "MPI_Ibarrier")
         wait(for: &request)
     }
 
+    /// As `Communicator` says; any length, in pieces of `collectiveBytes`.
     public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) {
         precondition(root >= 0 && root < size, "broadcast: no rank \(root)")
         guard let base = bytes.baseAddress, size > 1 else { return }
@@ -125,6 +132,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
+    /// As `Communicator` says; lengths are exchanged first.
     public func allGather(_ bytes: [UInt8]) -> [[UInt8]] {
         var lengths = [UInt64](repeating: 0, count: size)
         var length = UInt64(bytes.count)
@@ -148,6 +156,7 @@ public final class MPICommunicator: Communicator {
         return (0..<size).map { Array(flat[ends[$0]..<ends[$0 + 1]]) }
     }
 
+    /// As `Communicator` says; see `ChunkedTransfers`.
     public func exchange(
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)]
@@ -155,6 +164,7 @@ public final class MPICommunicator: Communicator {
         exchange(sends: sends, receives: receives, meanwhile: { .finished })
     }
 
+    /// As `Communicator` says; see `ChunkedTransfers`.
     public func exchange(
         sends: [(peer: Int, bytes: UnsafeRawBufferPointer)],
         receives: [(peer: Int, bytes: UnsafeMutableRawBufferPointer)],
@@ -163,6 +173,7 @@ public final class MPICommunicator: Communicator {
         transfers.run(sends: sends, receives: receives, meanwhile: meanwhile)
     }
 
+    /// As `Communicator` says: a probe that finds nothing.
     public func progress() {
         // Any call that looks for messages moves the others along; none has this tag.
         var found: Int32 = 0
@@ -170,6 +181,7 @@ public final class MPICommunicator: Communicator {
             MPI_Iprobe(Int32(rank), Self.unusedTag, communicator, &found, neft_mpi_status_ignore()), "MPI_Iprobe")
     }
 
+    /// As `Communicator` says: an MPI window of the node.
     public func sharedMemory(byteCount: Int) -> UnsafeMutableRawPointer {
         let own = localRank == 0 ? byteCount : 0
         var window: MPI_Win? = nil

@@ -20,6 +20,7 @@ import Kernels
 public final class RowExchange {
     /// Values in the buffer.
     public let count: Int
+    /// How the values travel.
     public let options: ExchangeOptions
     /// Which rank sums which values.
     public let slices: SliceLayout

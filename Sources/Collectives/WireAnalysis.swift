@@ -4,31 +4,42 @@ import Kernels
 
 /// What the codec makes of some values, beside what is possible without a model of their context.
 public struct WireAnalysis: Equatable, Sendable {
+    /// What the values are.
     public enum Content: String, CaseIterable, Sendable {
+        /// Gradients in fp32, or new weights as changes of the old ones' bit patterns.
         case gradient, delta
+        /// Gradients rounded to bfloat16.
         case gradient16 = "bf16-gradient"
+        /// New weights as changes of the old ones' bit patterns, in bfloat16.
         case delta16 = "bf16-delta"
     }
 
+    /// One byte of every value, coded by itself.
     public struct Plane: Equatable, Sendable {
         /// Order-0 entropy of a frame's bytes and what they were coded to, bits per byte; means over the frames.
         public let entropy: Double
+        /// What a byte of the plane was coded to, bits.
         public let coded: Double
     }
 
+    /// What was coded.
     public let content: Content
     /// Of fp32 values.
     public let plainBytes: Int
+    /// Of the coded frames, headers included.
     public let codedBytes: Int
     /// Lowest byte first.
     public let planes: [Plane]
     /// Rounding and differences included; of the plain bytes.
     public let encodeSeconds: Double
+    /// Back to the values, checks included.
     public let decodeSeconds: Double
 
+    /// Plain bytes divided by coded bytes.
     public var ratio: Double { codedBytes == 0 ? 1 : Double(plainBytes) / Double(codedBytes) }
     /// Bits per value if every plane had its entropy, or was stored where that is 8.
     public var entropyBits: Double { planes.reduce(0) { $0 + $1.entropy } }
+    /// Bits that a value took.
     public var codedBits: Double { plainBytes == 0 ? 0 : Double(codedBytes) / Double(plainBytes) * 32 }
 
     /// - Parameters:

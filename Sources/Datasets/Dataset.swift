@@ -3,6 +3,7 @@ import Tokenization
 
 /// The rows of a data file, tokenised.
 public struct Dataset: Sendable {
+    /// The rows in the order of the file, at least one.
     public let rows: [EncodedRow]
     /// The file that was read.
     public let file: String
@@ -13,7 +14,9 @@ public struct Dataset: Sendable {
     /// Rows left out with `skipBadRows`.
     public let skippedCount: Int
 
+    /// Tokens of all rows.
     public var tokenCount: Int { rows.reduce(0) { $0 + $1.tokens.count } }
+    /// Tokens of all rows that are in the loss.
     public var targetCount: Int { rows.reduce(0) { $0 + $1.targetCount } }
 
     /// Reads a JSONL file or a JSON array.

@@ -4,6 +4,7 @@ import Tokenization
 public struct DatasetOptions: Sendable {
     /// Longest row in tokens; longer prompts are cut from the left.
     public var maxLength: Int
+    /// How rows that are conversations are written for the model.
     public var chatTemplate: ChatTemplate
     /// Reads this many rows and no more.
     public var limit: Int?
@@ -12,6 +13,7 @@ public struct DatasetOptions: Sendable {
     /// Names of keys that differ in the file: `["prompt": "question"]`.
     public var fields: [String: String]
 
+    /// Options as they are named.
     public init(
         maxLength: Int, chatTemplate: ChatTemplate, limit: Int? = nil, skipBadRows: Bool = false,
         fields: [String: String] = [:]

@@ -2,6 +2,7 @@ import Tokenization
 
 /// One row as tokens, with the marks of what is learned.
 public struct EncodedRow: Sendable, Equatable {
+    /// The whole row, `[tokens.count]`.
     public var tokens: [Int32]
     /// Whether token `i` is predicted (from `i − 1`) and in the loss, `[tokens.count]`; never the first.
     public var isTarget: [Bool]
@@ -16,6 +17,7 @@ public struct EncodedRow: Sendable, Equatable {
     /// The class of the row, where the file names one: its `label`.
     public var label: String?
 
+    /// Tokens in the loss.
     public var targetCount: Int { isTarget.reduce(0) { $0 + ($1 ? 1 : 0) } }
 }
 

@@ -1,8 +1,10 @@
 /// How many rows have how many tokens, in at most twelve bins of equal, round width.
 public struct LengthHistogram: Sendable, Equatable {
+    /// Lengths next to each other.
     public struct Bin: Sendable, Equatable {
         /// Lengths of the bin, in tokens.
         public let lengths: ClosedRange<Int>
+        /// Rows of such a length.
         public let rows: Int
     }
 
@@ -11,6 +13,7 @@ public struct LengthHistogram: Sendable, Equatable {
 
     static let mostBins = 12
 
+    /// Counts rows; no bins where there are no rows.
     public init(_ rows: [EncodedRow]) {
         let lengths = rows.map(\.tokens.count)
         guard let shortest = lengths.min(), let longest = lengths.max() else {

@@ -27,6 +27,7 @@ public struct PackedBatch: Sendable, Equatable {
     /// A shorter beginning is not worth sharing.
     public static let shortestPrefix = 8
 
+    /// A batch without rows.
     public init() {}
 
     /// Packs rows. `isTarget[i]` says whether token `i` is predicted (from `i - 1`); `isTarget[0]` must be false.
@@ -57,7 +58,9 @@ public struct PackedBatch: Sendable, Equatable {
     public var tokenCount: Int { tokens.count }
     /// Tokens of the rows, each with its own beginning.
     public var rowTokenCount: Int { tokens.count + max(0, rowCount - 1) * prefixCount }
+    /// Tokens in the loss.
     public var targetCount: Int { targetTokens.count }
+    /// Rows packed.
     public var rowCount: Int { rowStarts.count - 1 }
     /// Most tokens that one token attends to, itself included.
     public var longestRow: Int {

@@ -1,13 +1,17 @@
 /// Which rows make up each global batch, and how it is cut into micro-batches: a function of the rows' lengths, the seed
 /// and the step alone. The number of ranks plays no part.
 public struct Sampler: Sendable {
+    /// The rows of one step.
     public struct Batch: Sendable, Equatable {
         /// Row numbers of each micro-batch.
         public var microBatches: [[Int]]
+        /// Tokens of all its rows.
         public var tokenCount: Int
+        /// Tokens of all its rows that are in the loss.
         public var targetCount: Int
     }
 
+    /// Decides the order of the rows.
     public let seed: UInt64
     /// Rows per optimizer step.
     public let globalBatch: Int
@@ -17,7 +21,8 @@ public struct Sampler: Sendable {
     private let targetCounts: [Int]
 
     /// - Parameters:
-    ///   - tokenCounts, targetCounts: of each row; at least one row.
+    ///   - tokenCounts: tokens of each row; at least one row.
+    ///   - targetCounts: of them, those in the loss.
     public init(tokenCounts: [Int], targetCounts: [Int], seed: UInt64, globalBatch: Int, microBatch: Int) {
         precondition(!tokenCounts.isEmpty && tokenCounts.count == targetCounts.count, "Sampler: no rows")
         precondition(globalBatch >= 1 && microBatch >= 1, "Sampler: batches of \(globalBatch) and \(microBatch)")
@@ -28,6 +33,7 @@ public struct Sampler: Sendable {
         self.microBatch = microBatch
     }
 
+    /// Samples tokenised rows; sizes as in the other initialiser.
     public init(_ rows: [EncodedRow], seed: UInt64, globalBatch: Int, microBatch: Int) {
         self.init(
             tokenCounts: rows.map(\.tokens.count), targetCounts: rows.map(\.targetCount), seed: seed,

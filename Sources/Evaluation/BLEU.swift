@@ -12,6 +12,7 @@ public struct BLEUStatistics: Sendable, Equatable {
     /// Hypothesis n-grams, by order, `[4]`.
     public var total = [Int](repeating: 0, count: BLEU.maxOrder)
 
+    /// Statistics of no pair.
     public init() {}
 
     /// The statistics of one pair.
@@ -43,6 +44,7 @@ public struct BLEUStatistics: Sendable, Equatable {
     /// Everything as one list, to be added up over ranks.
     var counts: [Int] { [hypothesisLength, referenceLength] + correct + total }
 
+    /// Adds the counts of other pairs.
     public static func += (a: inout BLEUStatistics, b: BLEUStatistics) {
         a.hypothesisLength += b.hypothesisLength
         a.referenceLength += b.referenceLength
@@ -56,6 +58,7 @@ public struct BLEUStatistics: Sendable, Equatable {
 /// Corpus BLEU with sacreBLEU's defaults: 13a tokens, mixed case, n-grams up to 4, one reference, exponential smoothing
 /// (signature `nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp`). Papineni et al. 2002; Post 2018.
 public enum BLEU {
+    /// Longest n-gram, in tokens.
     public static let maxOrder = 4
 
     /// The score, 0 … 100. A corpus without any match, or without any 4-gram, scores 0.

@@ -7,6 +7,7 @@ public struct ChrFStatistics: Sendable, Equatable {
     /// Clipped matches by order, `[6]`.
     public var matches = [Int](repeating: 0, count: ChrF.maxOrder)
 
+    /// Statistics of no pair.
     public init() {}
 
     /// The statistics of one pair.
@@ -35,6 +36,7 @@ public struct ChrFStatistics: Sendable, Equatable {
     /// Everything as one list, to be added up over ranks.
     var counts: [Int] { hypothesis + reference + matches }
 
+    /// Adds the counts of other pairs.
     public static func += (a: inout ChrFStatistics, b: ChrFStatistics) {
         for i in 0..<ChrF.maxOrder {
             a.hypothesis[i] += b.hypothesis[i]
@@ -47,6 +49,7 @@ public struct ChrFStatistics: Sendable, Equatable {
 /// Corpus chrF2 with sacreBLEU's defaults: character n-grams up to 6 without white space, no words, β = 2, precision and
 /// recall averaged over the orders that occur (signature `nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no`). Popović 2015.
 public enum ChrF {
+    /// Longest n-gram, in characters.
     public static let maxOrder = 6
     private static let betaSquared = 4.0
 

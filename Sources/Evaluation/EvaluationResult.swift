@@ -15,6 +15,7 @@ public struct EvaluationResult: Sendable, Equatable {
     public var exactMatch: Double?
     /// Mean negative log-likelihood of the target tokens, in nats; accompanies `perplexity`.
     public var loss: Double?
+    /// `exp(loss)`.
     public var perplexity: Double?
     /// Rows evaluated.
     public var rows = 0
@@ -25,6 +26,7 @@ public struct EvaluationResult: Sendable, Equatable {
     /// The generated text of each row, in row order; empty where nothing was generated.
     public var samples: [EvaluationSample] = []
 
+    /// A result without figures.
     public init() {}
 
     /// The figures that were asked for, by the names they have in JSON.
@@ -39,10 +41,14 @@ public struct EvaluationResult: Sendable, Equatable {
 
 /// One row's prompt, what was wanted and what the model wrote.
 public struct EvaluationSample: Sendable, Equatable, Codable {
+    /// The prompt, as text.
     public let prompt: String
+    /// The completion of the data.
     public let reference: String
+    /// What the model wrote.
     public let output: String
 
+    /// A row's three texts.
     public init(prompt: String, reference: String, output: String) {
         self.prompt = prompt
         self.reference = reference
@@ -78,11 +84,13 @@ public struct LossSummary: Sendable, Equatable {
 
     /// Nats per target token.
     public var loss: Double { total / Double(targetTokens) }
+    /// `exp(loss)`.
     public var perplexity: Double { exp(loss) }
 }
 
 /// How far one rank has come with its share of the rows.
 public struct EvaluationProgress: Sendable, Equatable {
+    /// What is being done to the rows.
     public enum Phase: String, Sendable {
         /// Computing the loss of the reference completions.
         case loss
@@ -94,6 +102,7 @@ public struct EvaluationProgress: Sendable, Equatable {
         case activations
     }
 
+    /// What is being done.
     public let phase: Phase
     /// Rows of this rank's share that are done.
     public let done: Int

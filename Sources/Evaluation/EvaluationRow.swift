@@ -13,6 +13,7 @@ public struct EvaluationRow: Sendable, Equatable {
     /// Whether each token is in the loss, `[T]`; the first never is.
     public var isTarget: [Bool]
 
+    /// A row by its parts; `isTarget` has as many entries as `tokens`.
     public init(
         origin: String, prompt: String, promptTokens: [Int32], reference: String, tokens: [Int32], isTarget: [Bool]
     ) {

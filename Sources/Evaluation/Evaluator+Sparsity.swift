@@ -7,6 +7,7 @@ import Models
 ///
 /// A neuron is inactive at a token where the magnitude of its gate after SiLU is below the threshold.
 public struct ActivationSparsity: Sendable, Equatable {
+    /// One block's feed-forward network.
     public struct Layer: Sendable, Equatable {
         /// Feed-forward neurons, at least 1.
         public let neurons: Int
@@ -16,6 +17,7 @@ public struct ActivationSparsity: Sendable, Equatable {
         public let silentNeurons: Int
     }
 
+    /// Magnitude below which a neuron is inactive.
     public let threshold: Float
     /// Tokens of all rows, at least 1.
     public let tokens: Int
@@ -30,7 +32,9 @@ public struct ActivationSparsity: Sendable, Equatable {
     public var share: Double {
         Double(layers.reduce(0) { $0 + $1.inactive }) / (Double(neurons) * Double(tokens))
     }
+    /// Feed-forward neurons of all layers.
     public var neurons: Int { layers.reduce(0) { $0 + $1.neurons } }
+    /// Of them, those that no token made active.
     public var silentNeurons: Int { layers.reduce(0) { $0 + $1.silentNeurons } }
 }
 

@@ -7,6 +7,7 @@ import Models
 /// Collective: every rank calls the same methods with the same rows and options. Batches are cut before they are dealt to
 /// ranks, and sums run in row order, so the figures have the same bits for any number of ranks.
 public struct Evaluator {
+    /// How rows are batched, and when an answer ends.
     public struct Options: Sendable, Equatable {
         /// Rows that are generated together, at least 1.
         public var batchRows: Int
@@ -17,6 +18,7 @@ public struct Evaluator {
         /// Tokens that end an output.
         public var endTokens: Set<Int32>
 
+        /// Options as they are named.
         public init(
             batchRows: Int = 16, batchTokens: Int = 1024, maxNewTokens: Int = 256, endTokens: Set<Int32> = []
         ) {
@@ -31,6 +33,7 @@ public struct Evaluator {
     let communicator: any Communicator
     let options: Options
 
+    /// Evaluates a model; all ranks of `communicator` must hold the same one.
     public init(model: any LanguageModel, communicator: any Communicator, options: Options) {
         precondition(
             options.batchRows > 0 && options.batchTokens > 0 && options.maxNewTokens > 0,
@@ -102,6 +105,7 @@ public struct Evaluator {
 
     /// What the model answers to one row.
     public struct Output: Sendable, Equatable {
+        /// The answer without its end token.
         public let text: String
         /// Whether the output is as long as allowed, hence most likely cut off.
         public let isCut: Bool

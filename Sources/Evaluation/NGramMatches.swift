@@ -1,7 +1,8 @@
 /// Counts the n-grams that two sequences share, each at most as often as it occurs in either (clipped counts).
 enum NGramMatches {
     /// - Parameters:
-    ///   - hypothesis, reference: symbols (code points or token numbers).
+    ///   - hypothesis: symbols (code points or token numbers).
+    ///   - reference: likewise.
     ///   - maxOrder: longest n-gram.
     /// - Returns: matches of order 1 … `maxOrder`, `[maxOrder]`.
     static func count(hypothesis: [UInt32], reference: [UInt32], maxOrder: Int) -> [Int] {

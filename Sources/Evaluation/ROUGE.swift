@@ -57,11 +57,16 @@ public struct ROUGEStatistics: Sendable, Equatable {
 /// ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004) as the Python package rouge-score computes them without its stemmer: F1 of
 /// each pair, then the mean over pairs. Tokens are runs of a–z and 0–9 after lower-casing, so other scripts have none.
 public enum ROUGE {
+    /// Three scores, 0 … 100.
     public struct Scores: Sendable, Equatable {
+        /// ROUGE-1: words in common.
         public var one: Double
+        /// ROUGE-2: pairs of words in common.
         public var two: Double
+        /// ROUGE-L: the longest common subsequence.
         public var longest: Double
 
+        /// Scores as they are named.
         public init(one: Double, two: Double, longest: Double) {
             self.one = one
             self.two = two

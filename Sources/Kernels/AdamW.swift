@@ -9,12 +9,15 @@ public struct AdamWStep: Sendable, Equatable {
     public let decay: Float
     /// `1 − beta1`, `beta2`, `1 − beta2`.
     public let oneMinusBeta1: Float
+    /// Decay of the second moment.
     public let beta2: Float
+    /// `1 − beta2`.
     public let oneMinusBeta2: Float
     /// `−learningRate / (1 − beta1ᵗ)`.
     public let negativeStepSize: Float
     /// `√(1 − beta2ᵗ)`.
     public let biasCorrection2Root: Float
+    /// Keeps the update finite where the second moment is 0.
     public let epsilon: Float
 
     /// - Parameters:
@@ -43,7 +46,8 @@ public struct AdamWStep: Sendable, Equatable {
 /// - Parameters:
 ///   - weights: `[count]`, the present values; only read, so that the exchange can send how they change.
 ///   - gradient: `[count]`; the new weights afterwards.
-///   - firstMoment, secondMoment: `[count]`, updated.
+///   - firstMoment: `[count]`, updated.
+///   - secondMoment: `[count]`, updated.
 public func adamW(
     weights: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, firstMoment: UnsafeMutablePointer<Float>,
     secondMoment: UnsafeMutablePointer<Float>, count: Int, step: AdamWStep

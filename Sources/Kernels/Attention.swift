@@ -7,6 +7,7 @@ public struct AttentionShape: Sendable {
     /// Factor of the scores, `1/√D`.
     public var scale: Float { 1 / Float(headDim).squareRoot() }
 
+    /// `heads` query heads share `kvHeads` key and value heads, a divisor of them; all have `headDim` values.
     public init(heads: Int, kvHeads: Int, headDim: Int) {
         self.heads = heads
         self.kvHeads = kvHeads
@@ -27,6 +28,7 @@ public struct AttentionRows: Sendable {
     /// First own token of each row, plus the number of tokens, `[rows + 1]`; the first is `prefix`.
     public var starts: [Int32]
 
+    /// Rows that begin at `starts` (see there) behind a shared beginning of `prefix` tokens.
     public init(prefix: Int = 0, starts: [Int32]) {
         self.prefix = prefix
         self.starts = starts
@@ -99,7 +101,8 @@ public func attentionPrefixCount(rows: Int, prefix: Int, shape: AttentionShape) 
 ///
 /// - Parameters:
 ///   - dQ: `[T, H · D]`. dK, dV: `[T, KV · D]`.
-///   - dOut, out: `[T, H · D]`, the output's gradient and the output.
+///   - dOut: `[T, H · D]`, the output's gradient.
+///   - out: `[T, H · D]`, the output.
 ///   - prefixGradients: `attentionPrefixCount` floats of scratch, not used without a prefix. Each row writes its own
 ///     part, and the parts are added in row order.
 public func attentionBackward(

@@ -5,7 +5,9 @@ public typealias BFloat16Bits = UInt16
 
 /// A product's left operand, `[m, k]`, rounded to bfloat16 and laid out for the kernel. Made by `WorkerTeam.pack`.
 public struct PackedOperand {
+    /// Rows.
     public let m: Int
+    /// Columns: the values that are summed over.
     public let k: Int
     /// Of the product it is packed for: `.nt` or `.nn`.
     let kind: GEMMKind

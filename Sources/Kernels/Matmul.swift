@@ -64,6 +64,7 @@ public final class GEMMLog: @unchecked Sendable {
     /// - Parameter threads: workers of the team that will fill it.
     public init(threads: Int) { calls = Array(repeating: [], count: threads) }
 
+    /// Floating-point operations of all recorded calls.
     public var flops: Double { calls.joined().reduce(0) { $0 + $1.flops } }
 
     /// Forgets the calls and keeps the memory for the next ones.

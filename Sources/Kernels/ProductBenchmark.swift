@@ -5,9 +5,12 @@ import COpenBLAS
 public struct ProductBenchmark {
     /// `C [m, n]`, sums over `k`.
     public struct Shape: Sendable, Hashable {
+        /// Which operand is transposed.
         public var kind: GEMMKind
+        /// Rows and columns of `C`, and the values summed for each of its elements.
         public var m: Int, n: Int, k: Int
 
+        /// A product `C [m, n]` of a kind.
         public init(_ kind: GEMMKind, m: Int, n: Int, k: Int) { (self.kind, self.m, self.n, self.k) = (kind, m, n, k) }
 
         var flops: Double { 2 * Double(m) * Double(n) * Double(k) }

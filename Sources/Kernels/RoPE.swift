@@ -10,6 +10,7 @@ public final class RoPETable: @unchecked Sendable {
     public let headDim: Int
     private let storage: TensorStorage
 
+    /// Computes the table in double precision; `headDim` is even.
     /// - Parameter divisors: what each `θᵢ` is divided by, `[D / 2]`; empty for nothing.
     public init(length: Int, headDim: Int, base: Double, divisors: [Double] = []) {
         precondition(divisors.isEmpty || divisors.count == headDim / 2, "RoPETable: \(divisors.count) divisors")

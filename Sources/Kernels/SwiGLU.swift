@@ -4,7 +4,8 @@ import Glibc
 ///
 /// - Parameters:
 ///   - out: `[T, F]`, overwritten; may be `gate` or `up`.
-///   - gate, up: `[T, F]`.
+///   - gate: `[T, F]`.
+///   - up: `[T, F]`.
 public func swiGLUForward(
     _ team: WorkerTeam, out: UnsafeMutablePointer<Float>, gate: UnsafePointer<Float>, up: UnsafePointer<Float>,
     T: Int, F: Int

@@ -2,6 +2,7 @@ import Datasets
 import Kernels
 
 extension Decoder {
+    /// As `LanguageModel` says. The same bits for any number of threads.
     public func forwardBackward(
         _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
         gradient: UnsafeMutableBufferPointer<Float>
@@ -11,6 +12,7 @@ extension Decoder {
             onLayerGradient: { _ in })
     }
 
+    /// As `LanguageModel` says. The same bits for any number of threads.
     public func forwardBackward(
         _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
         gradient: UnsafeMutableBufferPointer<Float>, beforeLayer: (_ layer: Int) -> Void,

@@ -118,6 +118,7 @@ extension Decoder {
             scratchStride: workspace.attentionScratchStride)
     }
 
+    /// As `LanguageModel` says.
     public func observe(
         _ batch: PackedBatch, _ visit: (_ layer: Int, _ projection: Projection, _ outputs: UnsafePointer<Float>) -> Void
     ) {
@@ -141,6 +142,7 @@ extension Decoder {
         for chunk in 0..<chunks { body(count * chunk / chunks..<count * (chunk + 1) / chunks) }
     }
 
+    /// As `LanguageModel` says. Overwrites `losses`.
     public func evaluate(_ batch: PackedBatch, losses: UnsafeMutableBufferPointer<Float>) {
         precondition(
             losses.count == batch.targetCount, "evaluate: \(losses.count) losses, \(batch.targetCount) targets")
@@ -159,6 +161,7 @@ extension Decoder {
         }
     }
 
+    /// As `LanguageModel` says. Overwrites `logits`.
     public func logits(
         _ batch: PackedBatch, positions: [Int32], into logits: UnsafeMutableBufferPointer<Float>
     ) {

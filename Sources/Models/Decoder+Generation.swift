@@ -2,6 +2,7 @@ import Datasets
 import Kernels
 
 extension Decoder {
+    /// As `LanguageModel` says. Prompts must not be empty.
     public func generateGreedy(prompts: [[Int32]], maxNewTokens: Int, endTokens: Set<Int32>) -> [[Int32]] {
         generate(prompts: prompts, maxNewTokens: maxNewTokens, endTokens: endTokens) { logits in
             Int32(argmax(logits.baseAddress!, logits.count))

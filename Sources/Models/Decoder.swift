@@ -4,7 +4,9 @@ import Kernels
 
 /// In what the products of activations and weights are computed; sums, norms, softmax, loss and optimizer are in fp32.
 public enum ComputeType: String, Sendable, CaseIterable {
+    /// Products in single precision.
     case float32 = "fp32"
+    /// Factors rounded to bfloat16, sums in single precision.
     case bfloat16 = "bf16"
 }
 
@@ -24,9 +26,13 @@ public final class Decoder: LanguageModel {
         subscript(projection: Projection) -> FloatTensor { projections[projection.rawValue] }
     }
 
+    /// Sizes and constants.
     public let configuration: DecoderConfiguration
+    /// As `LanguageModel` says.
     public internal(set) var parameters: [Parameter]
+    /// As `LanguageModel` says.
     public let canonicalConfiguration: String
+    /// The threads it computes on.
     public let team: WorkerTeam
 
     /// Whether a backward pass computes each block's activations again from its input, the only one that is kept then: a
@@ -51,8 +57,11 @@ public final class Decoder: LanguageModel {
 
     /// In what the products with weights are computed.
     public var compute: ComputeType { head.half == nil ? .float32 : .bfloat16 }
+    /// Number of blocks.
     public var layerCount: Int { configuration.layerCount }
+    /// Number of tokens, `V`.
     public var vocabularySize: Int { configuration.vocabularySize }
+    /// Longest sequence the model was made for, in tokens.
     public var contextLength: Int { configuration.contextLength }
 
     /// - Parameters:

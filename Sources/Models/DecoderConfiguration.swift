@@ -1,19 +1,28 @@
 /// The sizes and constants of a decoder-only transformer with RMSNorm, rotary positions, grouped-query attention and
 /// a SwiGLU feed-forward network: what `Decoder` needs to know.
 public struct DecoderConfiguration: Sendable, Equatable {
+    /// Values of a token between blocks.
     public var hiddenSize: Int
+    /// Feed-forward neurons of a block.
     public var intermediateSize: Int
+    /// Number of blocks.
     public var layerCount: Int
+    /// Query heads.
     public var headCount: Int
+    /// Key and value heads, a divisor of `headCount`.
     public var kvHeadCount: Int
+    /// Values of a head.
     public var headDim: Int
+    /// Number of tokens.
     public var vocabularySize: Int
     /// Longest sequence the model was made for, in tokens; where a layer attends to a window only, at most the window,
     /// inside which there is no difference.
     public var contextLength: Int
+    /// Base of the rotary positions' angles.
     public var ropeTheta: Double
     /// What each rotary frequency is divided by, `[headDim / 2]`; empty where they are not scaled.
     public var ropeDivisors: [Double]
+    /// Added to the mean square in RMSNorm.
     public var rmsNormEps: Float
     /// The output head is the embedding matrix.
     public var tiedHead: Bool
@@ -22,6 +31,7 @@ public struct DecoderConfiguration: Sendable, Equatable {
     /// Every head's query and key is normalised before the rotation.
     public var hasHeadNorms: Bool
 
+    /// Sizes and constants as they are named.
     public init(
         hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, kvHeadCount: Int, headDim: Int,
         vocabularySize: Int, contextLength: Int, ropeTheta: Double, ropeDivisors: [Double] = [], rmsNormEps: Float,

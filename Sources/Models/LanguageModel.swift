@@ -4,13 +4,17 @@ import Kernels
 
 /// What a tensor of a model is: decides whether its rows are neurons.
 public enum ParameterRole: Sendable, Equatable {
+    /// One of the seven projections of a block: its rows are neurons.
     case projection(layer: Int, Projection)
     /// A projection's bias: value `r` belongs to the neuron of row `r`.
     case bias(layer: Int, Projection)
+    /// The vectors of the tokens, `[V, hidden]`.
     case embedding
+    /// An output head of its own, `[V, hidden]`.
     case head
     /// The factors of LoRA on a projection, `[rank, in]` and `[out, rank]`.
     case lowRankA(layer: Int, Projection)
+    /// The second factor of LoRA, `[out, rank]`.
     case lowRankB(layer: Int, Projection)
     /// RMSNorm weight before attention or the MLP of `layer`, or the final one (`layer == nil`).
     case norm(layer: Int?)
@@ -20,9 +24,12 @@ public enum ParameterRole: Sendable, Equatable {
 
 /// One weight tensor of a model, named as in Hugging Face checkpoints.
 public struct Parameter: Sendable {
+    /// Its name, shape and values.
     public let tensor: FloatTensor
+    /// What it is in the model.
     public let role: ParameterRole
 
+    /// A tensor with its role.
     public init(tensor: FloatTensor, role: ParameterRole) {
         self.tensor = tensor
         self.role = role
@@ -42,9 +49,11 @@ public struct Parameter: Sendable {
         default: false
         }
     }
+    /// Whether it is a projection's bias, whose values belong to its neurons.
     public var isBias: Bool { if case .bias = role { true } else { false } }
-    /// Rows that can be trained alone; of a bias, its values.
+    /// Rows that can be trained alone: 1 for a vector, but of a bias, its values.
     public var rows: Int { isBias ? tensor.count : tensor.rows }
+    /// Values of a row.
     public var columns: Int { isBias ? 1 : tensor.columns }
 }
 
@@ -53,18 +62,23 @@ public struct Parameter: Sendable {
 /// Entries follow the order of `LanguageModel.parameters`, which is `NeuronID` order for projections, a layer's biases
 /// behind its weights; within an entry rows ascend and each row is contiguous.
 public struct TrainableRows: Sendable {
+    /// The trained rows of one parameter.
     public struct Entry: Sendable {
         /// Index into `LanguageModel.parameters`.
         public let parameter: Int
         /// Ascending row numbers; nil means every row.
         public let rows: [Int32]?
+        /// How many rows that is.
         public let rowCount: Int
+        /// Values of a row.
         public let columns: Int
         /// First float of the entry in the packed buffer.
         public let offset: Int
+        /// Floats of the entry.
         public var count: Int { rowCount * columns }
     }
 
+    /// In the order of the packed buffer.
     public let entries: [Entry]
     /// Floats of the packed buffer.
     public let count: Int
@@ -96,7 +110,9 @@ public protocol LanguageModel: AnyObject {
     /// Every weight, projections in `NeuronID` order first (layer, projection), a layer's biases behind its weights, then
     /// the others, then LoRA's factors.
     var parameters: [Parameter] { get }
+    /// Number of blocks.
     var layerCount: Int { get }
+    /// Number of tokens, `V`.
     var vocabularySize: Int { get }
     /// Longest sequence the model was made for, in tokens.
     var contextLength: Int { get }
@@ -144,6 +160,7 @@ public protocol LanguageModel: AnyObject {
 }
 
 extension LanguageModel {
+    /// For models that say nothing while they work: `beforeLayer` is called once, with `layerCount`.
     public func forwardBackward(
         _ batch: PackedBatch, trainable: TrainableRows, lossScale: Float,
         gradient: UnsafeMutableBufferPointer<Float>, beforeLayer: (_ layer: Int) -> Void,

@@ -3,11 +3,14 @@ import Kernels
 
 /// The shape of LoRA (Hu et al. 2021): every projection `W` becomes `W + alpha / rank · B A`, and `A`, `B` are trained.
 public struct LowRankConfiguration: Sendable, Equatable {
+    /// Columns of `B`, rows of `A`.
     public var rank: Int
+    /// The product counts `alpha / rank`.
     public var alpha: Double
     /// Share of a projection's inputs that `A` does not see in a training step.
     public var dropout: Double
 
+    /// A shape; `dropout` is in `0 ..< 1`.
     public init(rank: Int, alpha: Double, dropout: Double = 0) {
         self.rank = rank
         self.alpha = alpha
@@ -24,9 +27,12 @@ public struct LowRankConfiguration: Sendable, Equatable {
 
 /// One factor pair: `A [rank, in]`, `B [out, rank]`.
 public struct LowRankFactors {
+    /// `A [rank, in]`.
     public let a: FloatTensor
+    /// `B [out, rank]`.
     public let b: FloatTensor
 
+    /// Two factors of one rank.
     public init(a: FloatTensor, b: FloatTensor) {
         self.a = a
         self.b = b

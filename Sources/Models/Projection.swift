@@ -1,7 +1,9 @@
 /// The seven linear projections of a block; their output rows are the neurons.
 /// Raw values order neurons within a layer and are part of the mask file's meaning.
 public enum Projection: Int, CaseIterable, Sendable, Comparable {
+    /// Queries of the attention, `[heads · headDim, hidden]`.
     case query = 0
+    /// Keys, values and output of the attention; gate, up and down of the feed-forward network.
     case key, value, output, gate, up, down
 
     public static func < (a: Projection, b: Projection) -> Bool { a.rawValue < b.rawValue }

@@ -2,14 +2,17 @@ import Kernels
 
 /// The products with weights of one training step, by shape: what `bench kernels` times.
 public struct StepProducts {
+    /// Products of one shape.
     public struct Entry {
         /// Of which weights, for example `k, v`.
         public var name: String
+        /// Their sizes.
         public var shape: ProductBenchmark.Shape
         /// How many a step computes.
         public var count: Int
     }
 
+    /// Those of the projections, then those of the head; one entry for each shape.
     public private(set) var entries: [Entry] = []
 
     /// - Parameters:

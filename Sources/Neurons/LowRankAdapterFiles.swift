@@ -5,7 +5,9 @@ import Models
 /// LoRA in the two files of PEFT, `adapter_config.json` and `adapter_model.safetensors`. Two runs that agree write the
 /// same bytes.
 public enum LowRankAdapterFiles {
+    /// PEFT's name of the file with rank, alpha and modules.
     public static let configName = "adapter_config.json"
+    /// PEFT's name of the file with the factors.
     public static let weightsName = "adapter_model.safetensors"
     /// Of a module's new rows, behind its name.
     public static let rowsName = "token_adapter.trainable_tokens_delta"

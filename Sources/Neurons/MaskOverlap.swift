@@ -10,6 +10,7 @@ public struct MaskOverlap: Sendable, Equatable {
     /// `common / union`; 0 for two empty masks.
     public var jaccard: Double { union > 0 ? Double(common) / Double(union) : 0 }
 
+    /// Compares two masks of one model, module by module.
     public init(_ a: NeuronMask, _ b: NeuronMask) {
         let rows = Dictionary(uniqueKeysWithValues: a.modules.map { ($0.name, Set($0.rows)) })
         common = b.modules.reduce(0) { sum, module in
@@ -22,7 +23,8 @@ public struct MaskOverlap: Sendable, Equatable {
     /// `i / (a + b − i)` over the hypergeometric distribution of their common neurons `i`. 0 for two empty sets.
     ///
     /// - Parameters:
-    ///   - a, b: in `0 … total`.
+    ///   - a: in `0 … total`.
+    ///   - b: in `0 … total`.
     public static func expectedJaccard(_ a: Int, _ b: Int, of total: Int) -> Double {
         precondition(a >= 0 && b >= 0 && a <= total && b <= total, "MaskOverlap: more neurons than there are")
         func logChoose(_ n: Int, _ k: Int) -> Double {

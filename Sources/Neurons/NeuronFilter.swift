@@ -10,6 +10,7 @@ public struct NeuronFilter: Sendable, Equatable {
     /// Lets every neuron through.
     public static let all = NeuronFilter()
 
+    /// Neurons of these projections and layers; nil for all.
     public init(projections: Set<Projection>? = nil, layers: Set<Int>? = nil) {
         self.projections = projections
         self.layers = layers

@@ -4,10 +4,14 @@ import Models
 ///
 /// Ordered by layer, projection, row; the order of masks, packed rows and ties.
 public struct NeuronID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The block, from 0.
     public var layer: Int
+    /// The projection of the block.
     public var projection: Projection
+    /// The row of its matrix, from 0, in Hugging Face order.
     public var row: Int
 
+    /// A neuron by its place.
     public init(layer: Int, projection: Projection, row: Int) {
         self.layer = layer
         self.projection = projection

@@ -3,13 +3,18 @@ import Models
 
 /// The selected neurons of one model: sorted ids, the hash of the model they belong to, and how they were found.
 public struct NeuronMask: Sendable, Equatable {
+    /// The selected rows of one projection.
     public struct Module: Sendable, Equatable {
+        /// Hugging Face module name, for example `model.layers.0.self_attn.q_proj`.
         public var name: String
+        /// The block, from 0.
         public var layer: Int
+        /// The projection of the block.
         public var projection: Projection
         /// Ascending, never empty.
         public var rows: [Int32]
 
+        /// Rows of a projection; ascending, at least one.
         public init(name: String, layer: Int, projection: Projection, rows: [Int32]) {
             self.name = name
             self.layer = layer
@@ -20,12 +25,14 @@ public struct NeuronMask: Sendable, Equatable {
 
     /// In `NeuronID` order; modules without a selected row are left out.
     public let modules: [Module]
+    /// Hash of the model the neurons belong to.
     public let baseHash: String
     /// How the neurons were found, for people; not part of the hash.
     public let provenance: [String: String]
 
     static let formatVersion = "1"
 
+    /// A mask of these modules, in `NeuronID` order.
     public init(modules: [Module], baseHash: String, provenance: [String: String]) {
         self.modules = modules
         self.baseHash = baseHash

@@ -3,10 +3,13 @@ import Models
 
 /// One score per neuron: the larger, the more sensitive. Made by a profiler, read by `select`.
 public struct NeuronProfile: Sendable, Equatable {
+    /// The scores of one projection.
     public struct Module: Sendable, Equatable {
         /// Hugging Face module name, for example `model.layers.0.self_attn.q_proj`.
         public var name: String
+        /// The block, from 0.
         public var layer: Int
+        /// The projection of the block.
         public var projection: Projection
         /// One score per row, `[out]`.
         public var scores: [Double]
@@ -48,6 +51,7 @@ public struct NeuronProfile: Sendable, Equatable {
             model: model, scores: scores, method: "random", baseHash: baseHash, details: ["seed": "\(seed)"])
     }
 
+    /// Neurons of all modules.
     public var neuronCount: Int { modules.reduce(0) { $0 + $1.scores.count } }
 
     /// Writes the profile: `<module>.scores` F64 `[out]`, the same bytes for the same profile.

@@ -4,6 +4,7 @@
 /// scores in `NeuronID` order. The *rank difference* is the rank before minus the rank after: positive for a neuron that
 /// is used more. The paper (arXiv 2403.11621) names the effects; the definitions are ours.
 public struct RankShift: Sendable, Equatable {
+    /// What training did to a neuron.
     public enum Effect: String, Sendable, CaseIterable {
         /// Trained, and its rank rose by at least the threshold.
         case stronglyAffected
@@ -15,6 +16,7 @@ public struct RankShift: Sendable, Equatable {
 
     /// Utilization rank of each neuron, in `NeuronID` order: 1 for the highest score.
     public let before: [Int]
+    /// The same after training.
     public let after: [Int]
     /// Rank before minus rank after.
     public let differences: [Int]
@@ -25,7 +27,8 @@ public struct RankShift: Sendable, Equatable {
     public let threshold: Int
 
     /// - Parameters:
-    ///   - before, after: profiles of the same method and shape; `after` of the trained model.
+    ///   - before: profile of the untrained model.
+    ///   - after: profile of the trained model, of the same method and shape.
     ///   - mask: the trained neurons; nil if all were.
     ///   - names: what to call the two profiles and the mask in an error.
     /// - Throws: if the profiles are of different methods or shapes, a score is not a number, or the mask is not of the

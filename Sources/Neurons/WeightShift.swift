@@ -5,7 +5,8 @@ public enum WeightShift {
     /// right angles (1).
     ///
     /// - Parameters:
-    ///   - before, after: `[count]`.
+    ///   - before: `[count]`.
+    ///   - after: `[count]`.
     ///   - bias: the neuron's, one value more of either; nil where it has none.
     public static func score(
         _ before: UnsafePointer<Float>, _ after: UnsafePointer<Float>, count: Int,

@@ -1,18 +1,28 @@
 /// A JSON document whose objects keep the order of their keys, written in one way only: equal values give equal text.
 public enum JSONValue: Sendable, Equatable {
+    /// `null`.
     case null
+    /// `true` or `false`.
     case bool(Bool)
+    /// A whole number.
     case int(Int)
     /// A number that is not finite is written as `null`: JSON has none.
     case double(Double)
+    /// Text; control characters are escaped.
     case string(String)
+    /// A list.
     case array([JSONValue])
+    /// Names and values; the order is kept, names are not checked for repetition.
     case object([Member])
 
+    /// A name and its value.
     public struct Member: Sendable, Equatable {
+        /// The name.
         public let key: String
+        /// What it stands for.
         public let value: JSONValue
 
+        /// A name with its value.
         public init(_ key: String, _ value: JSONValue) {
             self.key = key
             self.value = value
@@ -76,6 +86,7 @@ public enum JSONValue: Sendable, Equatable {
 extension JSONValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
     ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
 {
+    /// `null`.
     public init(nilLiteral: ()) { self = .null }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(integerLiteral value: Int) { self = .int(value) }

@@ -34,9 +34,11 @@ final class OutputFile {
 
     deinit { if descriptor >= 0 { _ = Glibc.close(descriptor) } }
 
-    func write(_ text: String) throws(ReportingError) {
+    func write(_ text: String) throws(ReportingError) { try write(Array(text.utf8)) }
+
+    func write(_ bytes: [UInt8]) throws(ReportingError) {
         precondition(descriptor >= 0, "OutputFile: written to after close")
-        var rest = Array(text.utf8)[...]
+        var rest = bytes[...]
         while !rest.isEmpty {
             let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if written < 0 {

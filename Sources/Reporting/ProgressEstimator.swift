@@ -5,7 +5,9 @@ import Glibc
 /// The rate is an average in which an interval counts half after `halfLife` seconds, so it follows a change of pace
 /// without jumping; at the start it is the plain average.
 public struct ProgressEstimator: Sendable {
+    /// Units of the whole work.
     public let total: Int
+    /// Units done.
     public private(set) var done: Int
     private let halfLife: Double
     private var last: Double

@@ -3,6 +3,7 @@ import Models
 
 /// `manifest.json`: what a run was made with, enough to repeat it or to say why a repetition differs.
 public struct RunManifest: Codable, Sendable, Equatable {
+    /// Version of neft.
     public var neftVersion: String
     /// Versions of the libraries in use: `gemm` (what computes the large products), `openblas`, `mpi`, `zstd`, …
     public var libraryVersions: [String: String]
@@ -18,7 +19,9 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var blasCoreType: String
     /// Threads per rank.
     public var threads: Int
+    /// Number of ranks.
     public var ranks: Int
+    /// Decides the order of the rows and all that is random.
     public var seed: UInt64
     /// Identity of the base model.
     public var baseHash: String
@@ -41,6 +44,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
     /// The resolved options, by name.
     public var options: [String: String]
 
+    /// A manifest of a run that has not ended.
     public init(
         neftVersion: String, libraryVersions: [String: String], command: [String], host: String, hosts: [String],
         cpuModel: String, blasCoreType: String, threads: Int, ranks: Int, seed: UInt64, baseHash: String,

@@ -165,9 +165,12 @@ public enum ChatTemplate: Sendable, Equatable {
 
 /// How a tokenizer writes the beginning and the end of a text.
 public struct TextMarks: Sendable, Equatable {
+    /// Before a text.
     public var begin: String
+    /// After a text.
     public var end: String
 
+    /// Marks as Llama 2 writes them, unless given.
     public init(begin: String = "<s>", end: String = "</s>") {
         self.begin = begin
         self.end = end

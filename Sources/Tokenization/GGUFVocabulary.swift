@@ -12,8 +12,11 @@ public struct GGUFVocabulary: Sendable {
     public let scores: [Float]?
     /// `tokenizer.ggml.merges`: `"left right"`, most important first.
     public let merges: [String]
+    /// `tokenizer.ggml.bos_token_id`: begins a text.
     public let bosToken: Int32?
+    /// `tokenizer.ggml.eos_token_id`: ends a text.
     public let eosToken: Int32?
+    /// `tokenizer.ggml.unknown_token_id`: stands for what has no token.
     public let unknownToken: Int32?
     public let paddingToken: Int32?
     /// `tokenizer.ggml.add_bos_token`; nil where the file leaves it to the kind of tokenizer.
@@ -23,6 +26,7 @@ public struct GGUFVocabulary: Sendable {
     /// `tokenizer.chat_template`, Jinja source.
     public let chatTemplate: String?
 
+    /// The metadata of a file, as it is; `Tokenizer` checks it.
     public init(
         model: String, pre: String?, tokens: [String], tokenTypes: [Int32]?, scores: [Float]? = nil, merges: [String],
         bosToken: Int32?, eosToken: Int32?, unknownToken: Int32?, paddingToken: Int32? = nil, addBOS: Bool?,

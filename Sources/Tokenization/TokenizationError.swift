@@ -9,6 +9,7 @@ public struct TokenizationError: Error, Equatable, CustomStringConvertible {
     /// What the user can do.
     public let hint: String
 
+    /// An error about a file.
     public init(file: String, found: String, expected: String, hint: String) {
         self.file = file
         self.found = found

@@ -7,7 +7,9 @@
 public final class Tokenizer: Sendable {
     /// Ids are 0 ..< vocabularySize. The model's embedding may have more rows (padding), never fewer.
     public let vocabularySize: Int
+    /// Begins a text; nil where the vocabulary has no such token.
     public let bosToken: Int32?
+    /// Ends a text; nil where the vocabulary has no such token.
     public let eosToken: Int32?
     /// The model wants `bosToken` before the first token of a text. `encode` leaves that to its caller.
     public let addsBOS: Bool

@@ -7,12 +7,16 @@ import Neurons
 public struct CheckpointWriter {
     /// What a run's checkpoints have in common.
     public struct Contents {
+        /// What a run that goes on must have in common.
         public var identity: RunIdentity
+        /// How the run is made.
         public var maker: CheckpointRecord.Maker
+        /// The trained neurons; nil where all rows are trained.
         public var mask: NeuronMask?
         /// Where the best rows so far are kept, if they are; each checkpoint holds those of its time.
         public var bestPath: String?
 
+        /// Contents as they are named.
         public init(
             identity: RunIdentity, maker: CheckpointRecord.Maker, mask: NeuronMask?, bestPath: String? = nil
         ) {

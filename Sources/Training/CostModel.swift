@@ -11,11 +11,14 @@ public struct CostModel: Sendable {
     public struct Codec: Sendable, Equatable {
         /// Bits per value on the wire.
         public var gradientBits: Double
+        /// The same for the weights on their way back.
         public var weightBits: Double
         /// Seconds of a core per value: coding before, and decoding and use after; 0 where values travel as they are.
         public var encodeSeconds: Double
+        /// The way back: decoding and use.
         public var decodeSeconds: Double
 
+        /// Costs as they are named.
         public init(gradientBits: Double, weightBits: Double, encodeSeconds: Double, decodeSeconds: Double) {
             self.gradientBits = gradientBits
             self.weightBits = weightBits
@@ -24,9 +27,11 @@ public struct CostModel: Sendable {
         }
     }
 
+    /// What is measured of machines, and not computed.
     public struct Constants: Sendable, Equatable {
         /// 1e9 operations per second of a rank within a step: its products' operations by the step's time.
         public var gigaflops: Double
+        /// What each wire costs.
         public var codecs: [ExchangeOptions.Wire: Codec]
         /// Share of a link's nominal speed that data reaches.
         public var linkEfficiency = 0.95
@@ -41,6 +46,7 @@ public struct CostModel: Sendable {
         /// Ranks that a core of this kind must serve while they exchange, 1 where each has its own.
         public var ranksPerCore = 1.0
 
+        /// Constants of a rank, the others at their defaults.
         public init(gigaflops: Double, codecs: [ExchangeOptions.Wire: Codec]) {
             self.gigaflops = gigaflops
             self.codecs = codecs
@@ -49,27 +55,34 @@ public struct CostModel: Sendable {
 
     /// What is to be trained, and how.
     public struct Plan: Sendable {
+        /// Sizes of the model.
         public var configuration: DecoderConfiguration
         /// Values of the selected rows.
         public var selectedCount: Int
         /// Rows of a step, and rows that are computed at once.
         public var globalBatch: Int
+        /// Rows that a rank computes at once.
         public var microBatch: Int
         /// Tokens of a row, and how many of them are learned.
         public var rowTokens: Int
+        /// Of a row's tokens, those in the loss.
         public var rowTargets: Int
+        /// Number of ranks.
         public var ranks: Int
         /// Ranks that share a host's link.
         public var ranksPerHost: Int
         /// Bytes per second each way.
         public var linkBytesPerSecond: Double
+        /// Of a message, one way.
         public var latencySeconds: Double
+        /// Threads of a rank.
         public var threads: Int
         /// Of the products with weights.
         public var compute: ComputeType
         /// Whether backward passes compute activations again.
         public var recomputes: Bool
 
+        /// A plan as its parts are named.
         public init(
             configuration: DecoderConfiguration, selectedCount: Int, globalBatch: Int, microBatch: Int,
             rowTokens: Int, rowTargets: Int, ranks: Int, ranksPerHost: Int, linkBytesPerSecond: Double,
@@ -91,24 +104,32 @@ public struct CostModel: Sendable {
         }
     }
 
+    /// What a step is expected to take.
     public struct Prediction: Sendable, Equatable {
+        /// The wire it is for.
         public var wire: ExchangeOptions.Wire
         /// Bytes that a rank sends in a step.
         public var wireBytes: Double
+        /// Forward and backward passes of the rank with the most micro-batches.
         public var computeSeconds: Double
         /// Sum of gradients, and weights back.
         public var reduceSeconds: Double
+        /// The second half: weights back.
         public var shareSeconds: Double
         /// What of both the step waits for.
         public var exposedSeconds: Double
+        /// Computation, and the part of the exchange that it waits for.
         public var stepSeconds: Double { computeSeconds + exposedSeconds }
+        /// Over all ranks.
         public var tokensPerSecond: Double
         /// Speed per rank, relative to one rank that computes the same global batch.
         public var efficiency: Double
     }
 
+    /// What was measured.
     public var constants: Constants
 
+    /// A model with these constants.
     public init(constants: Constants) { self.constants = constants }
 
     /// Operations of a micro-batch's forward and backward pass: products with the weights, twice per token and value
@@ -164,6 +185,7 @@ public struct CostModel: Sendable {
         return (leaves + plan.ranks - 1) / plan.ranks
     }
 
+    /// What a step of the plan takes with a wire. A pure function.
     public func predict(_ plan: Plan, wire: ExchangeOptions.Wire) -> Prediction {
         let leafSeconds = operations(plan) / (constants.gigaflops * 1e9)
         let leaves = (plan.globalBatch + plan.microBatch - 1) / plan.microBatch
@@ -225,11 +247,13 @@ public struct CostModel: Sendable {
 
     /// On which links a wire is faster than `raw`.
     public enum BreakEven: Sendable, Equatable {
+        /// Slower, or faster, on every link.
         case never, always
         /// Bytes per second, each way, of a host's link.
         case below(Double)
     }
 
+    /// Where a wire begins to pay, by bisection between 100 kB/s and 1 TB/s.
     public func breakEven(_ plan: Plan, wire: ExchangeOptions.Wire) -> BreakEven {
         func gain(_ speed: Double) -> Double {
             var plan = plan

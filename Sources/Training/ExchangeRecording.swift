@@ -6,11 +6,15 @@ import Models
 /// The packed gradients of a training step's micro-batches, and the packed weights before and after it: what an exchange
 /// is measured with. A safetensors file: `gradient.0`, `gradient.1`, …, `before`, `after`, each `[count]`.
 public struct ExchangeRecording: Sendable {
+    /// One for each micro-batch, `[count]`.
     public let gradients: [FloatTensor]
+    /// The weights before the step, `[count]`.
     public let before: FloatTensor
+    /// The weights after it, `[count]`.
     public let after: FloatTensor
     /// What was recorded, for the reader.
     public let metadata: [String: String]
+    /// Values of each tensor.
     public var count: Int { before.count }
 
     /// Reads a recording; the file stays mapped.

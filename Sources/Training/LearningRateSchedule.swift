@@ -4,6 +4,7 @@ import Foundation
 public enum Warmup: Equatable, Sendable {
     /// A share of all steps, 0…1, rounded up to whole steps.
     case share(Double)
+    /// A number of steps.
     case steps(Int)
 
     /// Steps of warm-up in a run of `total` steps, at most `total`.
@@ -23,15 +24,23 @@ public enum Warmup: Equatable, Sendable {
 /// `b · (n + 1) / W` while n < W, and then
 /// `b · (N − n) / (N − W)` (linear), `b · ½ (1 + cos(π (n − W) / (N − W)))` (cosine) or `b` (constant).
 public struct LearningRateSchedule: Equatable, Sendable {
+    /// How the rate falls after the warm-up.
     public enum Shape: String, CaseIterable, Sendable {
+        /// Straight to 0.
         case linear
+        /// Half a cosine to 0.
         case cosine
+        /// Not at all.
         case constant
     }
 
+    /// How it falls.
     public let shape: Shape
+    /// The highest rate, `b`.
     public let base: Double
+    /// Steps of the warm-up, `W`.
     public let warmupSteps: Int
+    /// Steps of the run, `N`.
     public let totalSteps: Int
 
     /// - Parameter totalSteps: optimizer steps of the run, at least 1.

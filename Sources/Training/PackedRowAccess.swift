@@ -22,6 +22,7 @@ public struct PackedRowAccess {
     /// Keeps the tensors alive.
     private let parameters: [Parameter]
 
+    /// Finds the runs of neighbouring rows; keeps the tensors alive, copies nothing.
     public init(_ trainable: TrainableRows, parameters: [Parameter]) {
         var runs: [Run] = []
         for entry in trainable.entries {

@@ -32,16 +32,21 @@ public enum ProfileMethod: String, CaseIterable, Sendable {
 /// Collective. Every rank gets the same profile; with a power of two of ranks, the same bits for any number of them. The
 /// model is left as it was.
 public struct ProfilingRun {
+    /// How far a profile is.
     public struct Progress: Sendable, Equatable {
+        /// Steps done.
         public var step: Int
+        /// Steps of the whole profile.
         public var totalSteps: Int
         /// Mean loss of the step's batch, nats; nil where none is computed.
         public var loss: Double?
         /// Tokens of the step's batch, over all ranks.
         public var tokens: Int
+        /// What the step took on this rank.
         public var stepSeconds: Double
     }
 
+    /// How neurons are scored.
     public let method: ProfileMethod
     /// Global batches, or steps of the fine-tune; at least 1.
     public let steps: Int

@@ -7,6 +7,7 @@ import Models
 public final class RowOptimizer {
     /// The packed values it updates, ascending.
     public let owned: [Range<Int>]
+    /// Decoupled, per step and unit of learning rate.
     public let weightDecay: Double
     /// Updates made so far.
     public internal(set) var updates = 0
@@ -20,6 +21,7 @@ public final class RowOptimizer {
     /// Values per tile. Any cut gives the same bits.
     private static let tile = 16_384
 
+    /// Moments of the owned values, all 0.
     public init(access: PackedRowAccess, owned: [Range<Int>], weightDecay: Double, team: WorkerTeam) {
         self.access = access
         self.owned = owned

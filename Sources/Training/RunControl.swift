@@ -9,6 +9,7 @@ public struct RunControl {
     /// Measurements on other rows; nil: none.
     public var validation: Validation?
 
+    /// A run that is neither saved, stopped nor measured, unless given.
     public init(
         saveEvery: Int = 0, signal: @escaping () -> Int32 = { 0 }, validation: Validation? = nil,
         save: ((Trainer) throws -> Void)? = nil

@@ -6,14 +6,23 @@ import Foundation
 /// RUN/ config.yaml  manifest.json  metrics.jsonl  profile.safetensors  neurons.safetensors  checkpoint-NNNNNN/  final/
 /// ```
 public final class RunFolder {
+    /// Where the folder is.
     public let path: String
+    /// Every option, resolved.
     public var configurationPath: String { path + "/config.yaml" }
+    /// What the run was made with.
     public var manifestPath: String { path + "/manifest.json" }
+    /// One line per step.
     public var metricsPath: String { path + "/metrics.jsonl" }
+    /// A folder with what TensorBoard reads, in runs with `--tensorboard`.
+    public var tensorBoardPath: String { path + "/tensorboard" }
+    /// The mask: which neurons were trained.
     public var neuronsPath: String { path + "/neurons.safetensors" }
+    /// The scores that the run selected by.
     public var profilePath: String { path + "/profile.safetensors" }
     /// The trained rows of the lowest validation loss, while a run with `--keep-best` is not over.
     public var bestPath: String { path + "/best.safetensors" }
+    /// The folder of the result.
     public var finalPath: String { path + "/final" }
 
     /// Folders that `init` made, outermost first.
@@ -80,7 +89,10 @@ public final class RunFolder {
     /// fails before its first step. What an earlier part of the run has left stays.
     public func discard() {
         guard !isOld else { return }
-        for file in [configurationPath, manifestPath, metricsPath, profilePath, neuronsPath, bestPath, finalPath] {
+        for file in [
+            configurationPath, manifestPath, metricsPath, tensorBoardPath, profilePath, neuronsPath, bestPath,
+            finalPath,
+        ] {
             try? FileManager.default.removeItem(atPath: file)
         }
         for folder in created.reversed() { rmdir(folder) }

@@ -1,17 +1,23 @@
 /// What two parts of one run must have in common, by name: every option and file that changes its result.
 public struct RunIdentity: Equatable, Sendable, Codable {
+    /// Something that decides the result.
     public struct Fact: Equatable, Sendable, Codable {
+        /// The option, or what else it is.
         public let name: String
+        /// Its value, to be read behind the name.
         public let value: String
 
+        /// A fact as it is.
         public init(_ name: String, _ value: String) {
             self.name = name
             self.value = value
         }
     }
 
+    /// In the order in which differences are looked for.
     public var facts: [Fact]
 
+    /// An identity of these facts.
     public init(_ facts: [Fact]) { self.facts = facts }
 
     /// Refuses to go on where one of these facts is another in `saved`. Facts that only `saved` has do not matter.

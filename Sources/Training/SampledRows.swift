@@ -3,12 +3,14 @@ import Datasets
 /// The batches of a data set in the sampler's order.
 public struct SampledRows: TrainingData {
     private let rows: [EncodedRow]
+    /// Which rows make up which batch.
     public let sampler: Sampler
     /// The labels, ascending; empty unless every row has one.
     public let classes: [String]
     /// By row.
     private let rowClasses: [Int]
 
+    /// Rows in the order that the seed decides; sizes in rows.
     public init(_ rows: [EncodedRow], seed: UInt64, globalBatch: Int, microBatch: Int) {
         self.rows = rows
         sampler = Sampler(rows, seed: seed, globalBatch: globalBatch, microBatch: microBatch)
@@ -38,9 +40,12 @@ public struct SampledRows: TrainingData {
         ]
     }
 
+    /// Steps of one pass over the rows.
     public var stepsPerEpoch: Int { sampler.stepsPerEpoch }
+    /// Most micro-batches of a step.
     public var maxMicroBatches: Int { sampler.maxMicroBatches }
 
+    /// The batch of a step, from 0: the same on every rank.
     public func step(_ step: Int) -> TrainingStep {
         let batch = sampler.batch(at: step)
         return TrainingStep(

@@ -9,22 +9,29 @@ import Models
 /// step its exact list of GEMM calls, with the same operands, is run again without anything between: the time no step of
 /// this kind can go below on this machine. All ranks of a communicator measure together, each its own products.
 public struct StepBenchmark {
+    /// What was measured.
     public struct Result: Sendable, Codable, Equatable {
         /// Tokens of all ranks' rows per second of a step.
         public var tokensPerSecond: Double
         /// Medians.
         public var stepSeconds: Double
+        /// Of the products alone.
         public var gemmSeconds: Double
         /// Median over the steps of GEMM time / step time.
         public var gemmShare: Double
         /// Floating-point operations of a step's products, in 1e9.
         public var gemmGigaflop: Double
+        /// Tokens of a step, over all ranks.
         public var tokens: Int
+        /// Of them, those in the loss.
         public var targetTokens: Int
+        /// Trained values.
         public var trainedParameters: Int
         /// Of each rank.
         public var threads: Int
+        /// Number of ranks.
         public var ranks: Int
+        /// Steps that were timed.
         public var steps: Int
     }
 
@@ -88,15 +95,19 @@ public struct StepBenchmark {
 /// The same packed batch as every micro-batch of every step.
 public struct RepeatedBatch: TrainingData {
     private let batch: PackedBatch
+    /// How often a step holds the batch.
     public let maxMicroBatches: Int
 
+    /// A data set of one step, which holds the batch so many times.
     public init(_ batch: PackedBatch, microBatches: Int = 1) {
         self.batch = batch
         maxMicroBatches = microBatches
     }
 
+    /// One.
     public var stepsPerEpoch: Int { 1 }
 
+    /// The same for every step.
     public func step(_ step: Int) -> TrainingStep {
         TrainingStep(
             microBatchCount: maxMicroBatches, targetTokens: maxMicroBatches * batch.targetCount,

@@ -48,10 +48,12 @@ struct StepHeader: Equatable {
 
 /// A signal that asks the whole run to stop.
 public struct StopRequest: Error, Equatable, Sendable {
+    /// The signal's number.
     public let signal: Int32
     /// The rank that was sent it; of several the lowest.
     public let rank: Int
 
+    /// A request to one rank.
     public init(signal: Int32, rank: Int) {
         self.signal = signal
         self.rank = rank

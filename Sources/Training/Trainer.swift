@@ -16,10 +16,13 @@ import Models
 /// micro-batches as many partial sums, the moments of the own slice (8 N / P). Nothing of that size is allocated after
 /// `init`.
 public final class Trainer {
+    /// What decides the result besides model, data and neurons.
     public let configuration: TrainingConfiguration
+    /// Steps of the whole run.
     public let totalSteps: Int
     /// Steps done.
     public internal(set) var step = 0
+    /// What the steps so far did.
     public internal(set) var summary = TrainingSummary()
     /// What was measured on other rows so far.
     public internal(set) var validation = ValidationRecord()

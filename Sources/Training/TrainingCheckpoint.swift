@@ -10,7 +10,9 @@ import Neurons
 ///                    weights.safetensors                                 (other methods)
 /// ```
 public struct TrainingCheckpoint: Sendable {
+    /// Its folder.
     public let path: String
+    /// What it says of itself.
     public let record: CheckpointRecord
 
     static let recordName = "state.json"
@@ -56,6 +58,7 @@ public struct TrainingCheckpoint: Sendable {
 
     // MARK: - In the folder of a run
 
+    /// The name of its folder: `checkpoint-000100`.
     public static func name(step: Int) -> String { "checkpoint-" + String(format: "%06d", step) }
 
     /// The step in a checkpoint's name.

@@ -22,10 +22,13 @@ public enum TrainingMethod: String, CaseIterable, Sendable {
 
 /// Everything that decides a run's result besides the model, the data and the neurons. The same on every rank.
 public struct TrainingConfiguration: Equatable, Sendable {
+    /// What is trained.
     public var method: TrainingMethod
     /// At the end of the warm-up.
     public var learningRate: Double
+    /// How the learning rate falls.
     public var schedule = LearningRateSchedule.Shape.linear
+    /// How long it rises first.
     public var warmup = Warmup.share(0.05)
     /// Passes over the data.
     public var epochs = 1
@@ -39,8 +42,10 @@ public struct TrainingConfiguration: Equatable, Sendable {
     public var maxBadSteps = 0
     /// The ranks compare their weights after every so many steps, and at the end.
     public var replicaCheckInterval = 50
+    /// How ranks exchange the trained rows.
     public var exchange = ExchangeOptions()
 
+    /// The defaults of a method; `learningRate` nil for its own.
     public init(method: TrainingMethod, learningRate: Double? = nil) {
         self.method = method
         self.learningRate = learningRate ?? method.defaultLearningRate

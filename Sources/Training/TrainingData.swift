@@ -14,6 +14,7 @@ public struct TrainingStep {
     /// rows have no classes.
     public let rowClasses: (Int) -> [Int]
 
+    /// A step by its parts; the closures must be pure.
     public init(
         microBatchCount: Int, targetTokens: Int, tokens: Int, rowClasses: @escaping (Int) -> [Int] = { _ in [] },
         microBatch: @escaping (Int) -> PackedBatch
@@ -42,5 +43,6 @@ public protocol TrainingData {
 }
 
 extension TrainingData {
+    /// None.
     public var classes: [String] { [] }
 }

@@ -5,12 +5,16 @@
 public struct TrainingError: Error, Equatable, CustomStringConvertible {
     /// Where: an option (`--learning-rate`), a step (`step 12`), a file or folder.
     public let subject: String
+    /// What is there.
     public let found: String
+    /// What should be there.
     public let expected: String
+    /// What the user can do.
     public let hint: String
     /// Whether the machine failed (a full disk), not what was asked for.
     public let isFault: Bool
 
+    /// An error that all ranks share.
     public init(subject: String, found: String, expected: String, hint: String, isFault: Bool = false) {
         self.subject = subject
         self.found = found

@@ -2,11 +2,13 @@
 public struct TrainingProgress: Sendable, Equatable {
     /// Steps done, this one included.
     public var step: Int
+    /// Steps of the whole run.
     public var totalSteps: Int
     /// Passes over the data begun, from 1.
     public var epoch: Int
     /// Mean loss of the global batch's target tokens before the update, nats.
     public var loss: Double
+    /// Of this step.
     public var learningRate: Double
     /// L2 norm of the gradient before clipping.
     public var gradientNorm: Double
@@ -14,7 +16,9 @@ public struct TrainingProgress: Sendable, Equatable {
     public var isSkipped: Bool
     /// Tokens of the global batch, over all ranks, and those of them in the loss.
     public var tokens: Int
+    /// Of the tokens, those in the loss.
     public var targetTokens: Int
+    /// What the step took.
     public var stepSeconds: Double
     /// Forward and backward passes.
     public var computeSeconds: Double
@@ -25,6 +29,7 @@ public struct TrainingProgress: Sendable, Equatable {
     public var exchangeBusySeconds: Double
     /// Bytes this rank sent, and how many they would have been as plain floats; as above.
     public var wireBytes: Int
+    /// What `wireBytes` would be as plain floats.
     public var rawBytes: Int
 
     /// Over all ranks.
@@ -35,22 +40,32 @@ public struct TrainingProgress: Sendable, Equatable {
 
 /// What a whole run did. Times and bytes are this rank's, the rest is the same on all ranks.
 public struct TrainingSummary: Sendable, Equatable, Codable {
+    /// Steps done.
     public var steps = 0
+    /// Of them, those whose gradient was not finite and changed nothing.
     public var skippedSteps = 0
     /// Mean loss of the last 50 steps, or of all if there are fewer; steps left out do not count. NaN if none is left.
     public var finalLoss: Double { lastLosses.isEmpty ? .nan : lastLosses.reduce(0, +) / Double(lastLosses.count) }
+    /// Over all ranks.
     public var tokens = 0
+    /// Of all steps.
     public var seconds = 0.0
+    /// Forward and backward passes.
     public var computeSeconds = 0.0
+    /// Waiting for the exchange, as in `TrainingProgress`.
     public var exchangeSeconds = 0.0
+    /// Bytes this rank sent.
     public var wireBytes = 0
+    /// What `wireBytes` would be as plain floats.
     public var rawBytes = 0
     private var lastLosses: [Double] = []
 
+    /// A run of no steps.
     public init() {}
 
     /// Over all ranks.
     public var tokensPerSecond: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
+    /// Bytes this rank sent in a step, on average.
     public var wireBytesPerStep: Double { steps > 0 ? Double(wireBytes) / Double(steps) : 0 }
 
     mutating func add(_ progress: TrainingProgress) {

@@ -11,6 +11,7 @@ public struct Validation {
     /// Saves the trained rows, which are the best so far. Collective. nil: they are not kept.
     public var keepBest: ((Trainer) throws -> Void)?
 
+    /// Measurements after every `every` steps; without an end by them unless `patience` says so.
     public init(
         every: Int, patience: Int? = nil, loss: @escaping () throws -> Double,
         report: @escaping (ValidationRecord) throws -> Void = { _ in }, keepBest: ((Trainer) throws -> Void)? = nil
@@ -32,10 +33,12 @@ public struct ValidationRecord: Codable, Equatable, Sendable {
     public private(set) var loss: Double?
     /// The step of the lowest loss, the earliest of equal ones; 0: none yet.
     public private(set) var bestStep = 0
+    /// The lowest loss; nil: none yet.
     public private(set) var bestLoss: Double?
     /// Measurements since then.
     public private(set) var countSinceBest = 0
 
+    /// Nothing measured yet.
     public init() {}
 
     /// Whether the last measurement is the best.

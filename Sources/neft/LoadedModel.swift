@@ -41,7 +41,7 @@ struct LoadedModel {
                 try ChatTemplate.detect(source: source, file: path, marks: tokenizer.marks)
             }
         team = WorkerTeam(threads: threads)
-        cacheFolder = options.cache ?? Self.defaultCache
+        cacheFolder = options.cache ?? Self.defaultCache.path
         model = try Decoder.load(trained?.model ?? files, team: team, compute: compute, cache: cacheFolder)
         guard tokenizer.vocabularySize <= model.vocabularySize else {
             throw CommandError(
@@ -74,7 +74,7 @@ struct LoadedModel {
     func baseHash(cache: String?) throws -> String {
         if let knownHash { return knownHash }
         // Under an adapter the model has other weights by now: the files are read again.
-        let base = adapter == nil ? model : try Decoder.load(files, team: team, cache: cache ?? Self.defaultCache)
+        let base = adapter == nil ? model : try Decoder.load(files, team: team, cache: cache ?? Self.defaultCache.path)
         return Self.hash(of: base, from: files, cache: cache)
     }
 
@@ -100,17 +100,19 @@ struct LoadedModel {
 
     private static func hash(of model: Decoder, from files: ModelFiles, cache: String?) -> String {
         BaseHash.cached(
-            in: cache ?? defaultCache, files: files.paths, configuration: model.canonicalConfiguration,
+            in: cache ?? defaultCache.path, files: files.paths, configuration: model.canonicalConfiguration,
             tensors: model.parameters.filter { !$0.isLowRank }.map(\.tensor))
     }
 
     /// Refuses a path at which there is nothing that `--adapter` takes.
     static func requireAdapter(_ path: String) throws { _ = try Adapter(path: path) }
 
-    private static var defaultCache: String {
-        let environment = ProcessInfo.processInfo.environment
-        let base = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.cache"
-        return base + "/neft"
+    /// Where `--cache` is when it is not given, and whether `XDG_CACHE_HOME` says so.
+    static var defaultCache: (path: String, isFromEnvironment: Bool) {
+        if let folder = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"], !folder.isEmpty {
+            return (folder + "/neft", true)
+        }
+        return (NSHomeDirectory() + "/.cache/neft", false)
     }
 }
 

@@ -22,6 +22,7 @@ struct Neft: ParsableCommand {
         subcommands: [
             Preview.self, Profile.self, Select.self, Train.self, Evaluate.self, Generate.self, Export.self,
             Compare.self, Dynamics.self, Sparsity.self, ReportCommand.self, PlanCommand.self, Doctor.self, Bench.self,
+            Config.self,
         ])
 }
 
@@ -29,4 +30,10 @@ struct Neft: ParsableCommand {
 protocol SessionCommand: ParsableCommand {
     var common: CommonOptions { get }
     func run(in session: Session) throws
+    /// Values, by long name, of options that were not given and whose default depends on others.
+    var dependentDefaults: [String: String] { get }
+}
+
+extension SessionCommand {
+    var dependentDefaults: [String: String] { [:] }
 }

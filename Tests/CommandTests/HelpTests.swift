@@ -9,7 +9,7 @@ struct HelpTests {
     /// What every subcommand is expected to be called.
     static let commands = [
         "preview", "profile", "select", "train", "evaluate", "generate", "export", "compare", "dynamics", "sparsity",
-        "report",
+        "report", "config",
         "bench kernels", "bench step", "bench generation", "bench record", "bench exchange", "plan", "doctor",
     ]
 

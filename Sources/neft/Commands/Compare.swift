@@ -14,7 +14,9 @@ struct Compare: SessionCommand {
               neft compare RUN1/neurons.safetensors RUN2/neurons.safetensors
             """)
 
-    @Argument(help: ArgumentHelp("Masks of one model, as neft select and neft train write them.", valueName: "masks"))
+    @Argument(
+        help: ArgumentHelp("Masks of one model, as neft select and neft train write them.", valueName: "masks"),
+        completion: .file())
     var masks: [String]
 
     @OptionGroup(title: "General") var common: CommonOptions

@@ -21,13 +21,13 @@ struct Dynamics: SessionCommand {
             neft report shows what that file holds.
             """)
 
-    @Option(help: ArgumentHelp("The profile of the untrained model.", valueName: "file"))
+    @Option(help: ArgumentHelp("The profile of the untrained model.", valueName: "file"), completion: .file())
     var before: String
 
-    @Option(help: ArgumentHelp("The profile of the trained model.", valueName: "file"))
+    @Option(help: ArgumentHelp("The profile of the trained model.", valueName: "file"), completion: .file())
     var after: String
 
-    @Option(help: ArgumentHelp("The neurons that were trained (default: all).", valueName: "file"))
+    @Option(help: ArgumentHelp("The neurons that were trained (default: all).", valueName: "file"), completion: .file())
     var trained: String?
 
     @Option(

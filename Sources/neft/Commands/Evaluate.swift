@@ -34,13 +34,18 @@ struct Evaluate: SessionCommand {
         }
     }
 
+    private static let defaultBatch = 16
+
+    var dependentDefaults: [String: String] { ["batch": "\(Self.defaultBatch)"] }
+
     func run(in session: Session) throws {
         let work = try Workload(
             model: model, template: template, adapter: adapter.adapter, data: data, split: "test", in: session)
         let evaluator = Evaluator(
             model: work.loaded.model, communicator: session.communicator,
             options: .init(
-                batchRows: batch.batch ?? 16, maxNewTokens: generation.maxNewTokens, endTokens: work.loaded.endTokens))
+                batchRows: batch.batch ?? Self.defaultBatch, maxNewTokens: generation.maxNewTokens,
+                endTokens: work.loaded.endTokens))
         let rows = work.dataset.rows.map { EvaluationRow($0, file: work.dataset.file) }
         let result = try session.together { () throws(EvaluationError) in
             try evaluator.evaluate(rows, metrics: evaluation.metrics, decode: { work.loaded.tokenizer.decode($0) }) {

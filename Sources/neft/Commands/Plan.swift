@@ -144,7 +144,8 @@ struct PlannedNeurons: ParsableArguments {
             "Share of the neurons to train, as 6% or 0.06 (default: 6%).", valueName: "share"), transform: Share.init)
     var top: Share?
 
-    @Option(help: ArgumentHelp("The neurons to train, as neft select wrote them.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The neurons to train, as neft select wrote them.", valueName: "file"), completion: .file())
     var neurons: String?
 
     func validate() throws {
@@ -205,11 +206,14 @@ struct PlannedMachines: ParsableArguments {
         transform: OptionValue.positiveNumber)
     var ranksPerCore = 1.0
 
-    @Option(help: ArgumentHelp("What neft bench step --json printed, for the speed of a rank.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("What neft bench step --json printed, for the speed of a rank.", valueName: "file"),
+        completion: .file())
     var stepReport: String?
 
     @Option(
-        help: ArgumentHelp("What neft bench exchange --json printed, for the cost of each wire.", valueName: "file"))
+        help: ArgumentHelp("What neft bench exchange --json printed, for the cost of each wire.", valueName: "file"),
+        completion: .file())
     var exchangeReport: String?
 
     /// - Parameters: of a rank; they serve to measure its speed where `--step-report` says nothing.
@@ -286,7 +290,7 @@ struct Rate: CustomStringConvertible, Equatable {
 
     init(_ text: String) throws(OptionValueError) {
         let units = [("gbit", 1.25e8), ("mbit", 1.25e5), ("kbit", 125)]
-        let lower = text.lowercased()
+        let lower = text.lowercased().replacingOccurrences(of: "/s", with: "")
         guard let unit = units.first(where: { lower.hasSuffix($0.0) }),
             let number = Double(lower.dropLast(unit.0.count).trimmingCharacters(in: .whitespaces)), number > 0,
             number.isFinite
@@ -294,8 +298,10 @@ struct Rate: CustomStringConvertible, Equatable {
         bytesPerSecond = number * unit.1
     }
 
+    /// What `init` reads.
     var description: String {
         let bits = bytesPerSecond * 8
-        return bits >= 1e9 ? "\(Figures.short(bits / 1e9)) Gbit/s" : "\(Figures.short(bits / 1e6)) Mbit/s"
+        let (number, unit) = bits >= 1e9 ? (bits / 1e9, "Gbit/s") : (bits / 1e6, "Mbit/s")
+        return "\(number == number.rounded() ? String(Int(number)) : String(number)) \(unit)"
     }
 }

@@ -41,6 +41,13 @@ struct Profile: SessionCommand {
         }
     }
 
+    var dependentDefaults: [String: String] {
+        let method = method.profileMethod ?? .gradient
+        var defaults = ["profile-method": method.rawValue]
+        if method != .random { defaults["steps"] = "\(method.defaultSteps)" }
+        return defaults
+    }
+
     func run(in session: Session) throws {
         try session.onRoot { try output.checkIsFree(isFolder: false) }
         let work = try Workload(

@@ -15,7 +15,7 @@ struct ReportCommand: SessionCommand {
               neft report RUN1 RUN2 RUN3 -o report.html
             """)
 
-    @Argument(help: ArgumentHelp("Folders of runs of one task and model.", valueName: "runs"))
+    @Argument(help: ArgumentHelp("Folders of runs of one task and model.", valueName: "runs"), completion: .file())
     var runs: [String]
 
     @OptionGroup(title: "Output") var output: OutputOptions

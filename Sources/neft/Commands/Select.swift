@@ -14,13 +14,17 @@ struct Select: SessionCommand {
               neft select --scores profile.safetensors --top 6% --scope layer --projections gate,up -o neurons.safetensors
             """)
 
-    @Option(help: ArgumentHelp("What neft profile wrote.", valueName: "file"))
+    @Option(help: ArgumentHelp("What neft profile wrote.", valueName: "file"), completion: .file())
     var scores: String
 
     @OptionGroup(title: "Selection") var top: TopOptions
     @OptionGroup(title: "Selection") var scope: ScopeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
     @OptionGroup(title: "General") var common: CommonOptions
+
+    var dependentDefaults: [String: String] {
+        ["top": TopOptions.defaultTop, "scope": SelectionScope.global.rawValue]
+    }
 
     func run(in session: Session) throws {
         let result = try session.onRoot { () throws -> (mask: NeuronMask, of: Int) in

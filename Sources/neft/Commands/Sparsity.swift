@@ -18,7 +18,9 @@ struct Sparsity: SessionCommand {
             neft report shows what that file holds. The checkpoints of a run stay with train --save-every 20 --keep 99.
             """)
 
-    @Argument(help: ArgumentHelp("What training made of the model: RUN/final, or checkpoints.", valueName: "trained"))
+    @Argument(
+        help: ArgumentHelp("What training made of the model: RUN/final, or checkpoints.", valueName: "trained"),
+        completion: .file())
     var trained: [String] = []
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -35,6 +37,10 @@ struct Sparsity: SessionCommand {
         let sparsity: ActivationSparsity
         let figures: [(name: String, value: Double)]
     }
+
+    private static let defaultBatch = 16
+
+    var dependentDefaults: [String: String] { ["batch": "\(Self.defaultBatch)"] }
 
     func run(in session: Session) throws {
         // What is missing is missed before anything is measured.
@@ -73,7 +79,8 @@ struct Sparsity: SessionCommand {
         let evaluator = Evaluator(
             model: loaded.model, communicator: session.communicator,
             options: .init(
-                batchRows: batch.batch ?? 16, maxNewTokens: generation.maxNewTokens, endTokens: loaded.endTokens))
+                batchRows: batch.batch ?? Self.defaultBatch, maxNewTokens: generation.maxNewTokens,
+                endTokens: loaded.endTokens))
         return try session.together { () throws(EvaluationError) in
             let show = { (progress: EvaluationProgress) in
                 session.console.progress(

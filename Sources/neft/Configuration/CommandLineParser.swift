@@ -1,17 +1,56 @@
 import ArgumentParser
+import Foundation
 
 /// Turns the arguments of the process into a command, configuration file included.
 enum CommandLineParser {
+    /// A command and how it came about.
+    struct Parsed {
+        let command: any ParsableCommand
+        /// The words that name it: `bench`, `step`.
+        let names: [String]
+        /// What `--config` named.
+        let file: OptionFile?
+        /// What the command line says behind the names.
+        fileprivate let own: ArraySlice<String>
+
+        /// Long names, without dashes, of the options that the command line itself gives. A value that looks like an option
+        /// is none: it would have to be joined to its name by "=".
+        var given: Set<String> {
+            let long = Set(CommandOptions(of: type(of: command)).entries.map(\.name))
+            let short = ShortNames.of(type(of: command))
+            return Set(
+                own.prefix { $0 != "--" }.compactMap { argument in
+                    if argument.hasPrefix("--") {
+                        let name = String(argument.dropFirst(2).prefix { $0 != "=" })
+                        return long.contains(name) ? name : nil
+                    }
+                    guard argument.hasPrefix("-"), let letter = argument.dropFirst().first else { return nil }
+                    return short[letter]
+                })
+        }
+    }
+
     /// - Throws: swift-argument-parser's errors (among them requests for help), `CommandError` for the configuration
     ///   file.
     static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+        let command = try parsed(arguments).command
+        // What is wrong with the command it asks about is wrong with the command line.
+        if let config = command as? Config { _ = try config.inner() }
+        return command
+    }
+
+    static func parsed(_ arguments: [String]) throws -> Parsed {
         let (type, depth) = command(of: arguments)
-        guard let path = configurationPath(in: arguments) else { return try Neft.parseAsRoot(arguments) }
+        let (names, own) = (Array(arguments.prefix(depth)), arguments.dropFirst(depth))
+        // Behind `config` stand another command's options.
+        guard type != Config.self, let path = configurationPath(in: arguments) else {
+            return Parsed(command: try Neft.parseAsRoot(arguments), names: names, file: nil, own: own)
+        }
         let file = try OptionFile(path: path, options: CommandOptions(of: type))
         var merged = arguments
         merged.insert(contentsOf: file.arguments, at: depth)
         do {
-            return try Neft.parseAsRoot(merged)
+            return Parsed(command: try Neft.parseAsRoot(merged), names: names, file: file, own: own)
         } catch {
             throw locate(error, in: file) ?? error
         }
@@ -49,5 +88,29 @@ enum CommandLineParser {
             return CommandError("\(file.path):\(setting.line)", found: message)
         }
         return nil
+    }
+}
+
+/// The one-letter names of a command's options, as its help describes them.
+private enum ShortNames {
+    private struct Help: Decodable {
+        struct Command: Decodable { let arguments: [Argument]? }
+        struct Argument: Decodable { let names: [Name]? }
+        struct Name: Decodable {
+            let kind: String
+            let name: String
+        }
+        let command: Command
+    }
+
+    /// Letter → long name.
+    static func of(_ type: any ParsableCommand.Type) -> [Character: String] {
+        let help = try? JSONDecoder().decode(Help.self, from: Data(type._dumpHelp().utf8))
+        var letters: [Character: String] = [:]
+        for names in help?.command.arguments?.compactMap(\.names) ?? [] {
+            guard let long = names.first(where: { $0.kind == "long" })?.name else { continue }
+            for name in names where name.kind == "short" { letters[Character(name.name)] = long }
+        }
+        return letters
     }
 }

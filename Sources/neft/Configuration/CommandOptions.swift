@@ -9,6 +9,8 @@ struct CommandOptions {
         /// Long name without dashes: `global-batch`.
         let name: String
         let isFlag: Bool
+        /// Whether it may come several times; known of parsed options only.
+        var isList = false
         /// The parsed value as it would be given; nil where there is none or nothing was parsed.
         let value: String?
     }
@@ -35,7 +37,7 @@ struct CommandOptions {
             case let option as any ReflectedOption:
                 return [
                     Entry(
-                        name: longName(label), isFlag: option.isFlag,
+                        name: longName(label), isFlag: option.isFlag, isList: parsed && option.anyValue is [String],
                         value: parsed ? describe(option.anyValue) : nil)
                 ]
             default: return []
@@ -54,8 +56,11 @@ struct CommandOptions {
     private static func describe(_ value: Any) -> String? {
         let mirror = Mirror(reflecting: value)
         if mirror.displayStyle == .optional { return mirror.children.first.flatMap { describe($0.value) } }
-        // An option that may come several times; nothing where it did not.
-        if let list = value as? [String] { return list.isEmpty ? nil : list.joined(separator: ",") }
+        // A list, or an option that may come several times; nothing where it did not.
+        if mirror.displayStyle == .collection {
+            let parts = mirror.children.compactMap { describe($0.value) }
+            return parts.isEmpty ? nil : parts.joined(separator: ",")
+        }
         if let value = value as? any RawRepresentable<String> { return value.rawValue }
         return String(describing: value)
     }

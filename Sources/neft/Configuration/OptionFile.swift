@@ -15,6 +15,8 @@ struct OptionFile {
     let path: String
     /// In the order of the file. Flags that are off are left out.
     let settings: [Setting]
+    /// The line of each name, flags that are off included.
+    let lines: [String: Int]
 
     /// - Parameter options: the options of the command.
     /// - Throws: `CommandError` for a file that cannot be read or is no YAML mapping, and, naming the line, for unknown
@@ -38,6 +40,7 @@ struct OptionFile {
         }
         guard let root else {
             settings = []
+            lines = [:]
             return
         }
         guard case .mapping(let mapping) = root else {
@@ -47,6 +50,7 @@ struct OptionFile {
         }
         let known = options.entries.filter { $0.name != "config" }
         var settings: [Setting] = []
+        var lines: [String: Int] = [:]
         for (key, value) in mapping {
             let line = key.mark?.line ?? 1
             let name = key.string ?? "?"
@@ -59,8 +63,10 @@ struct OptionFile {
             if let setting = try Self.setting(of: option, value: value, place: "\(path):\(line)", line: line) {
                 settings.append(setting)
             }
+            lines[name] = line
         }
         self.settings = settings
+        self.lines = lines
     }
 
     /// The settings as arguments, to be put before the user's own, which then win.

@@ -18,7 +18,15 @@ struct ResolvedConfiguration {
 
     /// The file's text.
     var yaml: String {
-        settings.map { "\($0.name): \(Self.quoted($0.value))\n" }.joined()
+        settings.map { Self.line($0.name, $0.value) + "\n" }.joined()
+    }
+
+    /// A line of such a file.
+    static func line(_ name: String, _ value: String) -> String { "\(name): \(quoted(value))" }
+
+    /// A text for a comment: as it is, or with what would end the line escaped.
+    static func onOneLine(_ text: String) -> String {
+        text.unicodeScalars.allSatisfy { !isControl($0) } ? text : quoted(text)
     }
 
     var dictionary: [String: String] {
@@ -43,12 +51,20 @@ struct ResolvedConfiguration {
             case "\n": text += "\\n"
             case "\t": text += "\\t"
             case "\r": text += "\\r"
-            case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}", "\u{FEFF}":
+            case _ where isControl(scalar):
                 let digits = String(scalar.value, radix: 16)
                 text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             default: text.unicodeScalars.append(scalar)
             }
         }
         return text + "\""
+    }
+
+    /// What may not stand in YAML, or may end a line.
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}", "\u{FEFF}": true
+        default: false
+        }
     }
 }

@@ -17,7 +17,7 @@ struct CheckpointOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Go on from a checkpoint; auto: the newest whole one in --output, or from the beginning if there is none.",
-            valueName: "auto|path"))
+            valueName: "auto|path"), completion: .file())
     var resume: String?
 
     @Option(

@@ -4,7 +4,8 @@ import ArgumentParser
 struct CommonOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Take options from this YAML file (learning-rate: 1e-3); options given here win.", valueName: "file"))
+            "Take options from this YAML file (learning-rate: 1e-3); options given here win.", valueName: "file"),
+        completion: .file())
     var config: String?
 
     @Option(

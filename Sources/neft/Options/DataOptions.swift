@@ -7,7 +7,7 @@ struct DataOptions: ParsableArguments {
         "Rows as JSON lines or one JSON array, in a form that is recognised (see neft preview --help); or a folder with train.jsonl, valid.jsonl and test.jsonl.",
         valueName: "path")
 
-    @Option(name: .shortAndLong, help: DataOptions.dataHelp)
+    @Option(name: .shortAndLong, help: DataOptions.dataHelp, completion: .file())
     var data: String
 
     @Option(help: ArgumentHelp("Use only the first rows.", valueName: "rows"), transform: OptionValue.positive)

@@ -3,7 +3,9 @@ import Models
 
 /// Which model, and how it runs.
 struct ModelOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: ArgumentHelp("A GGUF file or a Hugging Face directory.", valueName: "model"))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("A GGUF file or a Hugging Face directory.", valueName: "model"),
+        completion: .file())
     var model: String
 
     @Option(
@@ -20,7 +22,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Where to keep hashes of models and converted weights (default: neft in $XDG_CACHE_HOME or ~/.cache).",
-            valueName: "dir"))
+            valueName: "dir"), completion: .directory)
     var cache: String?
 }
 
@@ -47,6 +49,7 @@ struct TemplateOptions: ParsableArguments {
 /// A tuned model is a model and an adapter.
 struct AdapterOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("What training made of the model: RUN/final or its adapter.safetensors.", valueName: "path"))
+        help: ArgumentHelp("What training made of the model: RUN/final or its adapter.safetensors.", valueName: "path"),
+        completion: .file())
     var adapter: String?
 }

@@ -3,7 +3,9 @@ import Foundation
 
 /// Where the result goes.
 struct OutputOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: ArgumentHelp("Where to write; nothing may be there yet.", valueName: "path"))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("Where to write; nothing may be there yet.", valueName: "path"),
+        completion: .file())
     var output: String
 
     /// Refuses a path where something is that would be overwritten; an empty folder is fine for a run.

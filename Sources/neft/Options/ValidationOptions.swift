@@ -6,7 +6,7 @@ struct ValidationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Measure the loss on these rows during training (default: valid.jsonl where --data is a folder that has it).",
-            valueName: "path"))
+            valueName: "path"), completion: .file())
     var evalData: String?
 
     @Option(

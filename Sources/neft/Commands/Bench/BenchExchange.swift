@@ -75,7 +75,7 @@ struct BenchExchange: SessionCommand {
 }
 
 struct ReplayOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A file of neft bench record.", valueName: "file"))
+    @Option(help: ArgumentHelp("A file of neft bench record.", valueName: "file"), completion: .file())
     var recording: String
 
     @Option(

@@ -117,7 +117,7 @@ struct BenchStep: SessionCommand {
 }
 
 struct BenchRowOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: DataOptions.dataHelp)
+    @Option(name: .shortAndLong, help: DataOptions.dataHelp, completion: .file())
     var data: String?
 
     @Option(

@@ -57,10 +57,10 @@ struct Doctor: SessionCommand {
 struct DoctorOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("A GGUF file or a Hugging Face directory.", valueName: "model"))
+        help: ArgumentHelp("A GGUF file or a Hugging Face directory.", valueName: "model"), completion: .file())
     var model: String?
 
-    @Option(name: .shortAndLong, help: DataOptions.dataHelp)
+    @Option(name: .shortAndLong, help: DataOptions.dataHelp, completion: .file())
     var data: String?
 
     @Option(

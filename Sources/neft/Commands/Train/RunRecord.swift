@@ -8,13 +8,17 @@ import Training
 final class RunRecord {
     private let folder: RunFolder
     private let metrics: MetricsLog
+    private let tensorBoard: TensorBoardLog?
     private var manifest: RunManifest
     private var elapsed: Double
 
     /// Writes the configuration and the manifest.
-    /// - Parameter done: what earlier parts of the run have done, if `folder` is theirs.
+    /// - Parameters:
+    ///   - done: what earlier parts of the run have done, if `folder` is theirs.
+    ///   - hasTensorBoard: whether to write what TensorBoard reads, too.
     init(
-        folder: RunFolder, options: ResolvedConfiguration, manifest: RunManifest, done: TrainingSummary?
+        folder: RunFolder, options: ResolvedConfiguration, manifest: RunManifest, done: TrainingSummary?,
+        hasTensorBoard: Bool
     ) throws {
         self.folder = folder
         elapsed = done?.seconds ?? 0
@@ -28,6 +32,8 @@ final class RunRecord {
                 } else {
                     try MetricsLog(path: folder.metricsPath)
                 }
+            tensorBoard =
+                hasTensorBoard ? try TensorBoardLog(folder: folder.tensorBoardPath, afterStep: done?.steps ?? 0) : nil
         } catch {
             folder.discard()
             throw error
@@ -51,6 +57,13 @@ final class RunRecord {
     /// One line per step.
     func append(_ progress: TrainingProgress) throws {
         elapsed += progress.stepSeconds
+        try tensorBoard?.append(
+            step: progress.step,
+            [
+                .init("loss", progress.loss), .init("learningRate", progress.learningRate),
+                .init("gradientNorm", progress.gradientNorm), .init("tokensPerSecond", progress.tokensPerSecond),
+                .init("exchangeShare", progress.exchangeShare), .init("wireBytes", Double(progress.wireBytes)),
+            ])
         try metrics.append([
             .init("step", .int(progress.step)), .init("epoch", .int(progress.epoch)),
             .init("loss", .double(progress.loss)), .init("learningRate", .double(progress.learningRate)),
@@ -68,6 +81,7 @@ final class RunRecord {
 
     /// One line per measurement on other rows.
     func append(_ measured: ValidationRecord) throws {
+        try tensorBoard?.append(step: measured.step, [.init("validationLoss", measured.loss ?? .nan)])
         try metrics.append([
             .init("step", .int(measured.step)), .init("validationLoss", .double(measured.loss ?? .nan)),
             .init("isBest", .bool(measured.isBest)),
@@ -78,14 +92,20 @@ final class RunRecord {
     var bestPath: String { folder.bestPath }
 
     /// Brings to the disk what a checkpoint of this moment relies on.
-    func sync() throws { try metrics.sync() }
+    func sync() throws {
+        try metrics.sync()
+        try tensorBoard?.sync()
+    }
 
     /// Closes the record of a run that goes on later.
-    func pause() throws { try metrics.close() }
+    func pause() throws {
+        try metrics.close()
+        try tensorBoard?.close()
+    }
 
     /// Puts `final/` in place and closes the record.
     func finish(seconds: Double, writeFinal: (_ folder: String) throws -> Void) throws {
-        try metrics.close()
+        try pause()
         try folder.writeFinal(writeFinal)
         try? FileManager.default.removeItem(atPath: folder.bestPath)
         manifest.wallSeconds = seconds

@@ -40,6 +40,7 @@ struct Train: SessionCommand {
     @OptionGroup(title: "Exchange") var exchange: ExchangeSettings
     @OptionGroup(title: "Output") var output: OutputOptions
     @OptionGroup(title: "Output") var trace: TraceOptions
+    @OptionGroup(title: "Output") var tensorBoard: TensorBoardOptions
     @OptionGroup(title: "General") var common: CommonOptions
 
     func validate() throws {
@@ -79,6 +80,10 @@ struct Train: SessionCommand {
 
     /// Every option with its value, those included whose default depends on others.
     var resolved: ResolvedConfiguration {
+        ResolvedConfiguration(CommandOptions(of: self), defaults: dependentDefaults)
+    }
+
+    var dependentDefaults: [String: String] {
         var defaults = ["learning-rate": "\(trainingConfiguration.learningRate)", "warmup": "5%"]
         if method.method == .neft, neurons.neurons == nil {
             let profiler = profiling.profileMethod ?? .gradient
@@ -87,7 +92,7 @@ struct Train: SessionCommand {
             defaults["profile-method"] = profiler.rawValue
             if profiler != .random { defaults["profile-steps"] = "\(profiler.defaultSteps)" }
         }
-        return ResolvedConfiguration(CommandOptions(of: self), defaults: defaults)
+        return defaults
     }
 }
 
@@ -95,12 +100,19 @@ struct TraceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Write what the ranks do in steps 2 to 4 as a time line for Perfetto; RUN/trace.json is in reports too.",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var trace: String?
 }
 
+/// Curves for another program.
+struct TensorBoardOptions: ParsableArguments {
+    @Flag(help: "Write loss, learning rate, speed and traffic of every step for TensorBoard, too: RUN/tensorboard.")
+    var tensorboard = false
+}
+
 struct NeuronFileOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The neurons to train, as neft select wrote them.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The neurons to train, as neft select wrote them.", valueName: "file"), completion: .file())
     var neurons: String?
 
     @Option(

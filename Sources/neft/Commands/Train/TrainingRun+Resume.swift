@@ -8,13 +8,11 @@ extension TrainingRun {
     /// Rank 0.
     func openRecord(_ manifest: RunManifest) throws -> RunRecord {
         let path = command.output.output
-        guard plan.isSameFolder else {
-            return try RunRecord(
-                folder: try RunFolder(creating: path), options: command.resolved, manifest: manifest, done: nil)
-        }
+        let isOld = plan.isSameFolder
         return try RunRecord(
-            folder: RunFolder(opening: path), options: command.resolved, manifest: manifest,
-            done: plan.point?.record.summary ?? TrainingSummary())
+            folder: isOld ? RunFolder(opening: path) : try RunFolder(creating: path), options: command.resolved,
+            manifest: manifest, done: isOld ? plan.point?.record.summary ?? TrainingSummary() : nil,
+            hasTensorBoard: command.tensorBoard.tensorboard)
     }
 
     /// Brings the trainer to where the run goes on. Collective.

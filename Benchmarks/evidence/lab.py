@@ -1,0 +1,369 @@
+"""Runs of the comparison. Each leaves one small JSON file; what has one is not done again."""
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CACHE = pathlib.Path(os.environ.get("NEFT_CACHE") or ROOT / ".cache")
+METRICS = {"translation": "bleu,chrf,perplexity", "summarization": "rouge,perplexity",
+           "cross-lingual": "rouge,chrf,perplexity", "classification": "accuracy,exact-match,perplexity"}
+# All methods try rates of this grid alone: three around the usual one, and on as long as the lowest loss is at an end.
+RATES = ["2.5e-5", "5e-5", "1e-4", "2e-4", "4e-4", "8e-4", "1.6e-3", "3.2e-3", "6.4e-3", "1.28e-2", "2.56e-2"]
+USUAL = {"full": "1e-4", "linear": "1e-4", "lora": "1.6e-3"}
+USUAL_OF_NEURONS = "3.2e-3"
+PROFILING_STEPS = {"weight-shift": 50, "gradient": 16, "activation": 16, "probeless": 16, "random": 0}
+BATCH = 16
+# A guess of the seconds that the first of a kind takes.
+GUESSES = {"profile": 120, "train": 150, "test": 60, "watch": 60}
+
+
+class OutOfTime(Exception):
+    pass
+
+
+def fail(message):
+    print(f"paper: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def write(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".writing")
+    aside.write_text(json.dumps(document, indent=1) + "\n")
+    aside.replace(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Rows of a task: the same ones for every method."""
+    task: str
+    language: str
+    rows: int
+
+    @property
+    def name(self):
+        return f"{self.task}-{self.language}"
+
+    @property
+    def folder(self):
+        return CACHE / "paper/data" / f"{self.name}-{self.rows}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`)."""
+    kind: str
+    percent: int = 6
+    steps: int = 0
+    found_on: Data | None = None
+
+    @property
+    def of_neurons(self):
+        return self.kind not in ("full", "linear", "lora")
+
+    @property
+    def profiling_steps(self):
+        return self.steps or PROFILING_STEPS[self.kind]
+
+    @property
+    def name(self):
+        if self.kind in ("full", "linear"):
+            return self.kind
+        name = f"{self.kind}-{self.percent}"
+        if self.of_neurons and self.steps:
+            name += f"-after-{self.steps}"
+        return name + (f"-of-{self.found_on.name}" if self.found_on else "")
+
+
+class Lab:
+    """Carries out runs, or, when `dry`, counts the ones that are left."""
+
+    def __init__(self, results, deadline=math.inf):
+        self.results, self.deadline = results, deadline
+        self.neft = CACHE / "paper/neft"
+        self.dry, self.left, self.seconds = False, {}, {}
+        self.model = None
+        self.plan = None
+
+    # What is done.
+
+    def path(self, data, method, rate, seed):
+        return self.results / data.name / f"{method.name}-{rate}-{seed}.json"
+
+    def known(self, path):
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def prepare(self):
+        """A copy of the program, so that it stays the same; the model as a Hugging Face directory."""
+        if not self.neft.exists():
+            subprocess.run(["swift", "build", "-c", "release", "--product", "neft", "--package-path", ROOT], check=True,
+                           stdout=sys.stderr)
+            self.neft.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / ".build/release/neft", self.neft)
+        os.environ["NEFT"] = str(self.neft)
+        self.model = subprocess.run([ROOT / "Benchmarks/peers/hf-model"], check=True, stdout=subprocess.PIPE,
+                                    text=True).stdout.strip()
+
+    # Jobs.
+
+    def job(self, kind, text, work):
+        """Does one piece of work, unless there is no time for it; says how it went and how long the rest takes."""
+        if self.dry:
+            self.left.setdefault(kind, set()).add(text)
+            return None
+        if time.time() + self.expected(kind) > self.deadline:
+            raise OutOfTime
+        start = time.time()
+        note = work()
+        seconds = time.time() - start
+        self.seconds.setdefault(kind, []).append(seconds)
+        rest = self.count(self.plan) if self.plan else {}
+        minutes = sum(n * self.expected(k) for k, n in rest.items()) / 60
+        print(f"{text}: {note} ({seconds:.0f} s; {sum(rest.values())} to go, about {minutes:.0f} min)", flush=True)
+        return note
+
+    def expected(self, kind):
+        return statistics.mean(self.seconds.get(kind) or [GUESSES[kind.split()[0]]])
+
+    def count(self, plan):
+        """Work of each kind that a plan still needs, if untried rates end no better than the usual ones."""
+        self.dry, self.left = True, {}
+        plan(self)
+        self.dry = False
+        return {kind: len(jobs) for kind, jobs in self.left.items()}
+
+    def run(self, *arguments, ranks=2, may_diverge=False):
+        """Runs neft; its JSON document, or None for a run that diverged."""
+        command = [str(ROOT / "cluster/launch"), "-n", str(ranks), "--", *map(str, arguments), "--json"]
+        log = CACHE / "paper/log.txt"
+        with open(log, "a") as errors:
+            result = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        if result.returncode != 0:
+            last = " ".join(log.read_text().strip().splitlines()[-3:])
+            if may_diverge and "not finite" in last:
+                return None
+            fail(f"{' '.join(command)} ended with code {result.returncode}: {last}")
+        return json.loads(result.stdout)
+
+    def rows(self, data):
+        if not (data.folder / "train.jsonl").exists():
+            subprocess.run([ROOT / "cluster/prepare-data", data.folder, "--task", data.task, "--language", data.language,
+                            "--train", str(data.rows), "--valid", "200", "--test", "300"], check=True, stdout=sys.stderr)
+        return data.folder
+
+    def outside(self):
+        """Texts that no task is about: English quotations, of Debian's package fortunes."""
+        file = CACHE / "paper/data/outside.jsonl"
+        if not file.exists():
+            subprocess.run([ROOT / "Benchmarks/evidence/outside-texts", file], check=True, stdout=sys.stderr)
+        return file
+
+    # Neurons.
+
+    def profile(self, data, method, seed):
+        path = CACHE / "paper/profiles" / f"{data.name}-{data.rows}-{method.kind}-{method.profiling_steps}-{seed}"
+
+        def work():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            steps = ["--steps", method.profiling_steps] if method.profiling_steps else []
+            self.run("profile", "-m", self.model, "-d", self.rows(data) / "train.jsonl", "--profile-method", method.kind,
+                     "--seed", seed, "--global-batch", BATCH, *steps, "-o", path)
+            return "done"
+        if not path.exists():
+            self.job(f"profile {method.kind}", f"{data.name}: profile {method.kind}, seed {seed}", work)
+        return path
+
+    def parameters(self, counts):
+        """Weights in the rows that neft select says it took of each projection."""
+        c = json.loads((pathlib.Path(self.model) / "config.json").read_text())
+        heads = (c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]) * c["num_attention_heads"]
+        columns = {"o": heads, "down": c["intermediate_size"]}
+        return sum(n * columns.get(name, c["hidden_size"]) for name, n in counts.items())
+
+    def neurons(self, data, method, seed):
+        """The mask whose rows hold the share of all projections' weights, to 0.5 %."""
+        data = method.found_on or data
+        profile = self.profile(data, method, seed)
+        if self.dry:
+            return None
+        path = profile.with_name(f"{profile.name}-{method.percent}.neurons")
+        if path.exists():
+            return path
+
+        def select(share):
+            path.unlink(missing_ok=True)
+            return self.parameters(self.run("select", "--scores", profile, "--top", f"{100 * share:.4f}%", "-o", path,
+                                            ranks=1)["projections"])
+        share, target = method.percent / 100, select(1) * method.percent / 100
+        for _ in range(15):
+            found = select(share)
+            if abs(found / target - 1) < 0.005:
+                return path
+            share *= target / found
+        path.unlink()
+        fail(f"{method.name} on {data.name}: no share of the neurons holds {method.percent} % of the weights")
+
+    # Runs.
+
+    def train(self, data, method, rate, seed):
+        """The result of a run, without test figures if it has none yet."""
+        path = self.path(data, method, rate, seed)
+        if (known := self.known(path)) is not None:
+            return known
+        folder = CACHE / "paper/runs" / data.name / path.stem
+        mask = self.neurons(data, method, seed) if method.of_neurons else None
+
+        def work():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            what = ["--neurons", mask] if mask else ["--method", method.kind]
+            if method.kind == "lora":
+                what += ["--match", f"{method.percent}%"]
+            steps = data.rows // BATCH
+            start = time.time()
+            done = self.run("train", "-m", self.model, "-d", self.rows(data), "-o", folder, "--seed", seed,
+                            "--learning-rate", rate, "--global-batch", BATCH, "--save-every", steps // 4 if mask else 0,
+                            "--keep", 9, "--eval-every", max(1, steps // 8), *what, may_diverge=True)
+            result = {"task": data.task, "language": data.language, "rows": data.rows, "method": method.kind,
+                      "name": method.name, "percent": method.percent, "rate": rate, "seed": seed,
+                      "profilingSteps": method.profiling_steps if mask else None,
+                      "foundOn": method.found_on.name if method.found_on else None, "validationLoss": None}
+            if done is not None:
+                lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+                curve = [(line["step"], line["validationLoss"]) for line in lines if "validationLoss" in line]
+                steps = [line for line in lines if "loss" in line]
+                manifest = json.loads((folder / "manifest.json").read_text())
+                result |= {
+                    "validationLoss": curve[-1][1], "curve": curve,
+                    "trainingLoss": done["finalLoss"], "parameters": manifest["trainedParameters"],
+                    "wireBytesPerStep": done["wireBytesPerStep"], "seconds": time.time() - start,
+                    "computeSecondsPerStep": statistics.median(line["computeSeconds"] for line in steps),
+                    "manifest": {key: manifest.get(key) for key in
+                                 ["neftVersion", "cpuModel", "ranks", "threads", "baseHash", "dataHash", "maskHash",
+                                  "libraryVersions"]}}
+            write(path, result)
+            loss = result["validationLoss"]
+            return f"validation loss {loss:.4f}" if loss is not None else "diverged"
+        self.job(f"train {method.kind if not method.of_neurons else 'neurons'} {data.task}",
+                 f"{data.name}: {method.name}, rate {rate}, seed {seed}", work)
+        # Unknown as yet: taken to be worse than what is known, and the usual rate to be the best of these.
+        return self.known(path) or {"validationLoss": 1e3 + abs(RATES.index(rate) - RATES.index(usual(method)))}
+
+    def best_rate(self, data, method):
+        """The rate with the lowest validation loss, seed 1; None if all diverged."""
+        place = RATES.index(usual(method))
+        low, high = place - 1, place + 1
+        losses = {}
+
+        def loss(index):
+            if index not in losses:
+                found = self.train(data, method, RATES[index], 1)["validationLoss"]
+                losses[index] = math.inf if found is None else found
+            return losses[index]
+        while True:
+            best = min(range(low, high + 1), key=loss)
+            if best == low and low > 0:
+                low -= 1
+            elif best == high and high < len(RATES) - 1 and loss(best) < math.inf:
+                high += 1
+            else:
+                return RATES[best] if loss(best) < math.inf else None
+
+    def test(self, data, method, rate, seed, watched=False):
+        """A result with figures of the test rows and of texts outside the task."""
+        result, path = self.train(data, method, rate, seed), self.path(data, method, rate, seed)
+        folder = CACHE / "paper/runs" / data.name / path.stem
+
+        def work():
+            if not (folder / "final").exists():
+                path.unlink()
+                self.train(data, method, rate, seed)
+            write(path, self.known(path) | self.figures(data, ["--adapter", folder / "final"]))
+            return shown(data.task, self.known(path)["test"])
+        if "test" not in result:
+            self.job(f"test {data.task}", f"{data.name}: {method.name}, rate {rate}, seed {seed}: test", work)
+        if watched and "sparsity" not in result:
+            self.job("watch", f"{data.name}: {method.name}: dynamics and sparsity",
+                     lambda: self.watch(data, method, rate, path, folder))
+        return self.known(path)
+
+    def untrained(self, data):
+        path = self.results / data.name / "untrained.json"
+
+        def work():
+            write(path, {"task": data.task, "language": data.language, "method": "untrained"} | self.figures(data, []))
+            return shown(data.task, self.known(path)["test"])
+        if not path.exists():
+            self.job(f"test {data.task}", f"{data.name}: untrained: test", work)
+        return self.known(path)
+
+    def figures(self, data, adapter):
+        rows = self.rows(data)
+        measure = ["evaluate", "-m", self.model, *adapter]
+        test = self.run(*measure, "-d", rows / "test.jsonl", "--metrics", METRICS[data.task], "--max-new-tokens", 64)
+        outside = self.run(*measure, "-d", self.outside(), "--metrics", "perplexity")
+        return {"test": {key: value for key, value in test.items() if isinstance(value, (int, float))},
+                "outside": {key: outside[key] for key in ("loss", "perplexity", "rows", "targetTokens")}}
+
+    def watch(self, data, method, rate, path, folder):
+        """What training did to the neurons: ranks before and after, inactive ones over the checkpoints."""
+        if not (folder / "final").exists():
+            known = self.known(path)
+            path.unlink()
+            self.train(data, method, rate, 1)
+            write(path, known)
+        test = self.rows(data) / "test.jsonl"
+        before, after = (CACHE / "paper/profiles" / f"{data.name}-{name}" for name in ("before", "after"))
+        profile = ["profile", "-m", self.model, "-d", test, "--profile-method", "activation"]
+        for file, adapter in [(before, []), (after, ["--adapter", folder / "final"])]:
+            file.unlink(missing_ok=True)
+            self.run(*profile, *adapter, "-o", file)
+        last = max(folder.glob("checkpoint-*"), default=None)
+        checkpoints = sorted(c for c in folder.glob("checkpoint-*") if c != last)
+        write(path, self.known(path) | {
+            "dynamics": self.run("dynamics", "--before", before, "--after", after, "--trained",
+                                 folder / "neurons.safetensors", ranks=1),
+            "sparsity": self.run("sparsity", "-m", self.model, "-d", test, *checkpoints, folder / "final")})
+        return "done"
+
+    def overlap(self, method, where):
+        """What the masks of a method, found on (data, seed), have in common."""
+        path = self.results / f"overlap-{method.name}.json"
+
+        def work():
+            masks = {self.neurons(data, method, seed): f"{data.name}, seed {seed}" for data, seed in where}
+            pairs = self.run("compare", *masks, ranks=1)["pairs"]
+            name = {str(mask): text for mask, text in masks.items()}
+            write(path, [{"a": name[pair["a"]], "b": name[pair["b"]], "jaccard": pair["jaccard"],
+                          "expectedJaccard": pair["expectedJaccard"]} for pair in pairs])
+            return "done"
+        if not path.exists():
+            self.job("watch", f"overlap of {method.name} masks", work)
+
+    def clear(self, data, method):
+        """Removes the weights of runs that are measured."""
+        if self.dry:
+            return
+        for folder in (CACHE / "paper/runs" / data.name).glob(f"{method.name}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def usual(method):
+    return USUAL.get(method.kind, USUAL_OF_NEURONS)
+
+
+def shown(task, figures):
+    key = LEADING[task][0]
+    return f"{key} {figures[key]:.2f}"
+
+
+# The figure that speaks for a task: its key, and its name.
+LEADING = {"translation": ("chrf", "chrF"), "summarization": ("rougeL", "ROUGE-L"),
+           "cross-lingual": ("chrf", "chrF"), "classification": ("accuracy", "accuracy, %")}

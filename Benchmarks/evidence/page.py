@@ -1,0 +1,263 @@
+"""The page of results and its pictures, made from the files of the runs alone."""
+import json
+import math
+import statistics
+
+from draw import draw_lines, draw_points
+from lab import LEADING, RATES
+
+LABELS = {"full": "all weights", "linear": "all rows of the projections", "lora": "LoRA", "random": "random neurons",
+          "weight-shift": "NeFT, `weight-shift`", "gradient": "NeFT, `gradient`", "activation": "NeFT, `activation`",
+          "probeless": "NeFT, `probeless`"}
+COLOURS = {"full": "#555555", "linear": "#999999", "lora": "#3366aa", "random": "#cc9922", "weight-shift": "#cc3322",
+           "gradient": "#228855", "activation": "#8844aa", "probeless": "#228855"}
+TITLES = {"translation-it": "Translation, English to Italian", "translation-fr": "Translation, English to French",
+          "translation-de": "Translation, English to German", "summarization-en": "Summarization",
+          "cross-lingual-it": "Cross-lingual summarization, English to Italian",
+          "classification-en": "Classification"}
+FIGURES = {"translation": [("bleu", "BLEU"), ("chrf", "chrF")], "summarization": [("rouge1", "ROUGE-1"), ("rougeL", "ROUGE-L")],
+           "cross-lingual": [("rougeL", "ROUGE-L"), ("chrf", "chrF")],
+           "classification": [("accuracy", "accuracy, %"), ("exactMatch", "exact match, %")]}
+LINK = 125e6  # bytes a second: 1 Gbit/s
+
+
+def spread(values, digits=2):
+    values = [value for value in values if value is not None]
+    if not values:
+        return ""
+    text = f"{statistics.mean(values):.{digits}f}"
+    return text + (f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else "")
+
+
+def difference(ours, theirs):
+    """Mean over seeds of the differences of a figure, its standard error (None for one seed), and what it says."""
+    both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    mean = statistics.mean(both)
+    if len(both) < 2:
+        return mean, None, f"{mean:+.2f} (one seed)"
+    error = statistics.stdev(both) / math.sqrt(len(both))
+    word = "better" if mean > 2 * error else "worse" if mean < -2 * error else "no clear difference"
+    return mean, error, f"{mean:+.2f} ± {error:.2f}, {word}"
+
+
+class Task:
+    """The runs of a data set, by the name of their method."""
+
+    def __init__(self, folder):
+        self.name = folder.name
+        self.runs, self.tried = {}, {}
+        self.untrained = None
+        for file in sorted(folder.glob("*.json")):
+            run = json.loads(file.read_text())
+            self.kind = run["task"]
+            if run["method"] == "untrained":
+                self.untrained = run
+                continue
+            self.tried.setdefault(run["name"], {}).setdefault(run["rate"], {})[run["seed"]] = run
+            if "test" in run:
+                self.runs.setdefault(run["name"], []).append(run)
+        for name, runs in self.runs.items():
+            # Those at the best rate, should more have been tested.
+            rate = min(runs, key=lambda run: self.loss(name, run["rate"]))["rate"]
+            self.runs[name] = sorted((run for run in runs if run["rate"] == rate), key=lambda run: run["seed"])
+
+    def loss(self, name, rate):
+        run = self.tried[name][rate].get(1)
+        return run["validationLoss"] if run and run["validationLoss"] is not None else math.inf
+
+    def values(self, name, part, key):
+        return {run["seed"]: run[part][key] for run in self.runs.get(name, [])}
+
+    def leading(self, name):
+        return self.values(name, "test", LEADING[self.kind][0])
+
+    def order(self):
+        place = list(LABELS)
+        return sorted(self.runs, key=lambda name: (place.index(self.runs[name][0]["method"]), name))
+
+
+def label(run):
+    text = LABELS[run["method"]]
+    if run["method"] not in ("full", "linear"):
+        text += f", {run['percent']} %"
+    if run["method"] == "weight-shift" and run["profilingSteps"] != 50:
+        text += f" after {run['profilingSteps']} steps"
+    return text + (f", found on {run['foundOn']}" if run["foundOn"] else "")
+
+
+def table(task):
+    figures = FIGURES[task.kind]
+    names = [name for name in task.order() if not task.runs[name][0]["foundOn"]
+             and not (task.runs[name][0]["method"] == "weight-shift" and task.runs[name][0]["profilingSteps"] != 50)]
+    lines = ["| trained | weights | rate | seeds | validation loss | " + " | ".join(title for _, title in figures)
+             + " | perplexity | outside the task | sent per step |", "|---" * (8 + len(figures)) + "|"]
+    if task.untrained:
+        u = task.untrained
+        lines.append("| nothing | | | | | " + " | ".join(f"{u['test'][key]:.2f}" for key, _ in figures)
+                     + f" | {u['test']['perplexity']:.2f} | {u['outside']['perplexity']:.2f} | |")
+    for name in names:
+        runs = task.runs[name]
+        mean = lambda part, key: spread([run[part][key] for run in runs])
+        lines.append(f"| {label(runs[0])} | {runs[0]['parameters'] / 1e6:.2f} M | {runs[0]['rate']} | {len(runs)} "
+                     f"| {spread([run['validationLoss'] for run in runs], 3)} | "
+                     + " | ".join(mean("test", key) for key, _ in figures)
+                     + f" | {mean('test', 'perplexity')} | {mean('outside', 'perplexity')} "
+                     + f"| {statistics.mean(run['wireBytesPerStep'] for run in runs) / 1e6:.1f} MB |")
+    return lines
+
+
+def rates(task):
+    lines = ["Validation loss at every rate tried (seed 1):", "", "| trained | " + " | ".join(RATES) + " |",
+             "|---" * (1 + len(RATES)) + "|"]
+    for name in sorted(task.tried):
+        cells = []
+        for rate in RATES:
+            run = task.tried[name].get(rate, {}).get(1)
+            cells.append("" if run is None else "diverged" if run["validationLoss"] is None else f"{run['validationLoss']:.3f}")
+        lines.append(f"| {label(next(iter(next(iter(task.tried[name].values())).values())))} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def best_neurons(task):
+    """The profiler with the lowest validation loss at 6 %, random ones aside."""
+    names = [name for name in task.runs if task.runs[name][0]["method"] in ("weight-shift", "gradient", "activation")
+             and name.endswith("-6")]
+    return min(names, key=lambda name: task.loss(name, task.runs[name][0]["rate"]), default=None)
+
+
+def verdicts(tasks):
+    lines = ["| task | NeFT by | against all weights | against LoRA | against random neurons | forgets less than all weights |",
+             "|---" * 6 + "|"]
+    for task in tasks:
+        best = best_neurons(task)
+        if best is None:
+            continue
+        against = [difference(task.leading(best), task.leading(name))[2] if task.runs.get(name) else "not run"
+                   for name in ("full", "lora-6", "random-6")]
+        forgetting = "not run"
+        if task.runs.get("full"):
+            ours, full = (task.values(name, "outside", "loss") for name in (best, "full"))
+            mean, error, _ = difference(full, ours)
+            forgetting = f"{mean:+.3f} nats" + (f" ± {error:.3f}" if error is not None else " (one seed)")
+        lines.append(f"| {TITLES[task.name]}, {LEADING[task.kind][1]} | `{task.runs[best][0]['method']}` | "
+                     + " | ".join(against) + f" | {forgetting} |")
+    return lines
+
+
+def curves(task, images):
+    """Validation loss by steps, by bytes and by time on two hosts with a link of 1 Gbit/s."""
+    lines = []
+    names = [name for name in task.order() if name in ("full", "lora-6", "random-6", best_neurons(task))]
+    axes = [("bytes", "MB that a rank has sent", lambda run: run["wireBytesPerStep"] / 1e6),
+            ("time", "seconds on two hosts, 1 Gbit/s",
+             lambda run: run["computeSecondsPerStep"] + run["wireBytesPerStep"] / LINK)]
+    for axis, title, unit in axes:
+        series = []
+        for name in names:
+            run = task.runs[name][0]
+            points = [(step * unit(run), loss) for step, loss in run["curve"] if loss is not None]
+            series.append((label(run).replace("`", ""), COLOURS[run["method"]], points))
+        picture = f"results-{task.name}-{axis}.svg"
+        draw_lines(images / picture, f"{TITLES[task.name]}: validation loss", title, series, logarithmic=axis == "bytes")
+        lines += [f"![Validation loss by {axis}](images/{picture})", ""]
+    return lines
+
+
+def profiling(task, images):
+    runs = {run["profilingSteps"]: run for name in task.runs for run in task.runs[name][:1]
+            if run["method"] == "weight-shift" and run["percent"] == 6 and not run["foundOn"]}
+    if len(runs) < 3:
+        return []
+    key, title = LEADING[task.kind]
+    lines = [f"| profiling steps | validation loss | {title} |", "|---|---|---|"]
+    for steps in sorted(runs):
+        lines.append(f"| {steps} | {runs[steps]['validationLoss']:.3f} | {runs[steps]['test'][key]:.2f} |")
+    points = [(steps, runs[steps]["validationLoss"]) for steps in sorted(runs)]
+    draw_lines(images / "results-profiling.svg", "Validation loss by the steps of weight-shift's profiling fine-tune",
+               "profiling steps", [("NeFT, weight-shift", COLOURS["weight-shift"], points)], logarithmic=True)
+    return ["", "## How many profiling steps suffice", "",
+            "`weight-shift`, 6 %, at one rate, seed 1:", "", *lines, "",
+            "![Validation loss by profiling steps](images/results-profiling.svg)", ""]
+
+
+def transfer(tasks):
+    """Figure of each language with the neurons found on each."""
+    tasks = {task.name: task for task in tasks if task.kind == "translation"}
+    best = best_neurons(tasks["translation-it"]) if "translation-it" in tasks else None
+    if best is None or len(tasks) < 2:
+        return []
+    sources = sorted(tasks)
+    lines = ["", "## Neurons of one language, trained on another", "",
+             f"chrF, seed 1; rows: what is learned; columns: where the `{best.rsplit('-', 1)[0]}` neurons were found.", "",
+             "| | " + " | ".join(sources) + " | random |", "|---" * (2 + len(sources)) + "|"]
+    for name in sources:
+        cells = [tasks[name].leading(best if source == name else f"{best}-of-{source}").get(1) for source in sources]
+        cells.append(tasks[name].leading("random-6").get(1))
+        lines.append(f"| {name} | " + " | ".join("" if cell is None else f"{cell:.2f}" for cell in cells) + " |")
+    return lines
+
+
+def overlaps(results):
+    lines = []
+    for file in sorted(results.glob("overlap-*.json")):
+        lines += ["", f"Neurons in common, `{file.stem.split('-', 1)[1]}`: Jaccard index, and what chance would give.", "",
+                  "| | | Jaccard | by chance |", "|---|---|---|---|"]
+        lines += [f"| {pair['a']} | {pair['b']} | {pair['jaccard']:.3f} | {pair['expectedJaccard']:.3f} |"
+                  for pair in json.loads(file.read_text())]
+    return lines
+
+
+def neurons(tasks):
+    """Dynamics and sparsity of the runs that were watched."""
+    lines = []
+    for task in tasks:
+        for runs in task.runs.values():
+            for run in runs:
+                if "dynamics" not in run:
+                    continue
+                d, s = run["dynamics"], run["sparsity"]
+                lines.append(f"* {TITLES[task.name]}, {label(run)}: " + json.dumps(
+                    {key: d[key] for key in d if isinstance(d[key], (int, float))}) + " " + json.dumps(
+                    {key: s[key] for key in s if isinstance(s[key], (int, float))}))
+    return ["", "## Dynamics and sparsity", "", *lines] if lines else []
+
+
+def write_page(results, page, left):
+    images = page.parent / "images"
+    tasks = [Task(folder) for folder in sorted(results.iterdir()) if folder.is_dir() and any(folder.iterdir())]
+    if not tasks:
+        return
+    tasks.sort(key=lambda task: list(TITLES).index(task.name))
+    run = next(runs[0] for task in tasks for runs in task.runs.values())
+    m = run["manifest"]
+    undone = [f"tier {tier}: " + ", ".join(f"{n} × {kind}" for kind, n in kinds.items()) for tier, kinds in left.items() if kinds]
+    lines = [
+        "# Does it win, and when?", "",
+        "Made by `make paper` from the files in [results/](results/), one per run; `Benchmarks/paper --help` says what is "
+        "compared. SmolLM2-135M-Instruct, Debian's package descriptions, 200 rows to choose the learning rate, 300 to test "
+        f"on. neft {m['neftVersion']} on {m['cpuModel']}, {m['ranks']} ranks of {m['threads']} threads. Mean ± standard "
+        "deviation over seeds. *Outside the task*: perplexity of 300 English quotations, which tells what is forgotten. "
+        "*Sent per step*: by each of two ranks, losslessly coded.", "",
+        "Not run yet: " + ("; ".join(undone) if undone else "nothing") + ".", "",
+        "## In short", "",
+        "Difference of NeFT, by the profiler with the lowest validation loss, to the others at their best rates: mean over "
+        "seeds ± standard error; *better* and *worse* where it exceeds two of them. Forgetting: by how much more the loss "
+        "outside the task is after training all weights.", "", *verdicts(tasks), ""]
+    for task in tasks:
+        if not task.runs:
+            continue
+        lines += [f"## {TITLES[task.name]}", "", *table(task), "", *rates(task), ""]
+        if "full" in task.runs and best_neurons(task):
+            lines += curves(task, images)
+        lines += profiling(task, images)
+    shown = [task for task in tasks if task.runs]
+    points = [(label(task.runs[name][0]).replace("`", "") + f" ({task.name})", COLOURS[task.runs[name][0]["method"]],
+               statistics.mean(run["outside"]["loss"] for run in task.runs[name]) - task.untrained["outside"]["loss"],
+               statistics.mean(task.leading(name).values()))
+              for task in shown[:1] for name in task.order() if task.untrained]
+    draw_points(images / "results-forgetting.svg", f"{TITLES[shown[0].name]}: what is learned and what is forgotten",
+                "rise of the loss outside the task, nats", LEADING[shown[0].kind][1], points)
+    lines += ["## Forgetting", "", "![What is learned and what is forgotten](images/results-forgetting.svg)", ""]
+    lines += transfer(tasks) + overlaps(results) + neurons(tasks)
+    page.write_text("\n".join(lines).rstrip() + "\n")
+    print(page)
