@@ -18,13 +18,12 @@ enum Llama: Architecture {
         let activation = try config.text("hidden_act", default: "silu")
         guard activation == "silu" || activation == "swish" else { throw refuse("hidden_act", activation, "silu") }
         // Newer files keep the base under rope_parameters, older ones beside rope_scaling.
-        let rope = config.object("rope_parameters")
-        let scaling = config.object("rope_scaling") ?? rope
-        let kind = (scaling?["rope_type"] ?? scaling?["type"]) as? String ?? "default"
-        guard kind == "default" else { throw refuse("rope_scaling", kind, "none (\"default\")") }
-        let theta =
-            config.has("rope_theta")
-            ? try config.number("rope_theta") : (rope?["rope_theta"] as? Double) ?? 10_000
+        let rope = try config.object("rope_parameters")
+        if let scaling = try config.object("rope_scaling") ?? rope {
+            let kind = try scaling.text("rope_type", default: try scaling.text("type", default: "default"))
+            guard kind == "default" else { throw refuse("rope_scaling", kind, "none (\"default\")") }
+        }
+        let theta = try (config.has("rope_theta") ? config : rope ?? config).number("rope_theta", default: 10_000)
         let hidden = try config.integer("hidden_size")
         let heads = try config.integer("num_attention_heads")
         return try checked(
@@ -84,6 +83,11 @@ enum Llama: Architecture {
                 file: file, item: "attention heads",
                 found: "\(c.headCount) heads, \(c.kvHeadCount) key-value heads of dimension \(c.headDim)",
                 expected: "a multiple of the key-value heads, and an even dimension", hint: "the file is damaged")
+        }
+        guard c.ropeTheta.isFinite, c.ropeTheta > 0, c.rmsNormEps >= 0, c.rmsNormEps < 1 else {
+            throw CheckpointError(
+                file: file, item: "rotary base and norm's epsilon", found: "\(c.ropeTheta) and \(c.rmsNormEps)",
+                expected: "more than 0, and 0 to 1", hint: "the file is damaged")
         }
         return c
     }

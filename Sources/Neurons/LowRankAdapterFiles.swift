@@ -91,7 +91,7 @@ public enum LowRankAdapterFiles {
         }
         let bias = try config.text("bias", default: "none")
         guard bias == "none" else { throw refusal("bias", "\"\(bias)\"", "\"none\"") }
-        for key in ["rank_pattern", "alpha_pattern"] where !(config.object(key) ?? [:]).isEmpty {
+        for key in ["rank_pattern", "alpha_pattern"] where try config.object(key)?.isEmpty == false {
             throw refusal(key, "values of its own for some modules", "none")
         }
         for key in ["modules_to_save", "trainable_token_indices"] where config.has(key) {
@@ -100,7 +100,9 @@ public enum LowRankAdapterFiles {
         let rank = try config.integer("r")
         let alpha = try config.number("lora_alpha")
         guard rank >= 1, rank <= 1 << 16 else { throw refusal("r", "\(rank)", "1 or more") }
-        guard alpha.isFinite else { throw refusal("lora_alpha", "\(alpha)", "a finite number") }
-        return LowRankConfiguration(rank: rank, alpha: alpha, dropout: try config.number("lora_dropout", default: 0))
+        guard Float(alpha).isFinite else { throw refusal("lora_alpha", "\(alpha)", "a finite number") }
+        let dropout = try config.number("lora_dropout", default: 0)
+        guard (0..<1).contains(dropout) else { throw refusal("lora_dropout", "\(dropout)", "0 to less than 1") }
+        return LowRankConfiguration(rank: rank, alpha: alpha, dropout: dropout)
     }
 }
