@@ -84,6 +84,19 @@ let package = Package(
             name: "ReportingTests", dependencies: ["Reporting", "Models", "Neurons", "TestSupport"],
             swiftSettings: module),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: module),
+        .target(
+            name: "FileReaders", dependencies: ["Training", "Reporting"], path: "Tests/FileReaders",
+            swiftSettings: module),
+        .executableTarget(
+            name: "fuzz-readers",
+            dependencies: [
+                "FileReaders", "TestSupport", .product(name: "Yams", package: "Yams"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/long/fuzz-readers", swiftSettings: module),
+        .testTarget(
+            name: "FileReaderTests", dependencies: ["FileReaders", "TestSupport", "neft"],
+            path: "Tests/FileReaderTests",
+            swiftSettings: module),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport", "neft"], swiftSettings: module),
     ]
 )
