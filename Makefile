@@ -18,8 +18,10 @@ test:  ## install what the tests need and run all of them
 test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 4 minutes)
 	Tests/cluster/run
 
-test-long:  ## 20,000 strings per tokenizer; exports in other programs; disturb a run twenty times; test as an ordinary user (root; 40 minutes)
+test-long:  ## 20,000 strings per tokenizer; damaged files for 10 minutes a reader; exports in other programs; the docs' commands; disturb a run twenty times; test as an ordinary user (root; 4 hours)
 	Tests/long/tokenizers
+	Tests/long/fuzz
+	Tests/long/documentation
 	Tests/long/consumers
 	Tests/long/chaos
 	Tests/long/ordinary-user

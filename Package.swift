@@ -99,6 +99,19 @@ let package = Package(
             name: "ExportingTests", dependencies: ["Exporting", "TestSupport"], swiftSettings: module),
         .testTarget(
             name: "TrainingTests", dependencies: ["Training", "Exporting", "TestSupport"], swiftSettings: module),
+        .target(
+            name: "FileReaders", dependencies: ["Training", "Reporting"], path: "Tests/FileReaders",
+            swiftSettings: module),
+        .executableTarget(
+            name: "fuzz-readers",
+            dependencies: [
+                "FileReaders", "TestSupport", .product(name: "Yams", package: "Yams"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/long/fuzz-readers", swiftSettings: module),
+        .testTarget(
+            name: "FileReaderTests", dependencies: ["FileReaders", "TestSupport", "neft"],
+            path: "Tests/FileReaderTests",
+            swiftSettings: module),
         // What docs/library.md shows. Its own package (Examples/TrainNeurons) is built by Tests/long/install.
         .executableTarget(
             name: "train-neurons", dependencies: modules.map { .byName(name: $0) },

@@ -49,10 +49,15 @@ public final class GGUFFile: @unchecked Sendable {
         let valueCount = try reader.integer(UInt64.self, "the header")
         var metadata: [String: GGUFValue] = [:]
         var metadataBytes: [(key: String, bytes: UnsafeRawBufferPointer)] = []
+        var elements = GGUFValue.maxElements
         for _ in 0..<valueCount {
             let key = try GGUFValue.string(&reader, "a metadata key")
             let start = reader.offset
-            metadata[key] = try GGUFValue(&reader, type: try reader.integer(UInt32.self, key), key: key, depth: 0)
+            let type = try reader.integer(UInt32.self, key)
+            let value = try GGUFValue(&reader, type: type, key: key, depth: 0, elements: &elements)
+            guard metadata.updateValue(value, forKey: key) == nil else {
+                throw failure(key, "a key that is there twice", "each key once")
+            }
             metadataBytes.append((key, UnsafeRawBufferPointer(start: file.base + start, count: reader.offset - start)))
         }
         var heads: [(name: String, type: UInt32, shape: [Int], offset: UInt64)] = []
@@ -75,11 +80,11 @@ public final class GGUFFile: @unchecked Sendable {
             heads.append((name, type, shape, try reader.integer(UInt64.self, name)))
         }
         var alignment = 32
-        if case .unsigned(let value)? = metadata["general.alignment"] {
-            guard value > 0, value <= 1 << 20, value & (value - 1) == 0 else {
-                throw failure("general.alignment", "\(value)", "a power of two")
+        if let stated = metadata["general.alignment"] {
+            guard let value = stated.integer, value > 0, value <= 1 << 20, value & (value - 1) == 0 else {
+                throw failure("general.alignment", "\(stated)", "a power of two")
             }
-            alignment = Int(value)
+            alignment = value
         }
         let dataStart = (reader.offset + alignment - 1) / alignment * alignment
         var entries: [String: Entry] = [:]
@@ -89,8 +94,11 @@ public final class GGUFFile: @unchecked Sendable {
                     head.name, "data at byte \(head.offset) of a file of \(file.byteCount) bytes",
                     "a place inside the file (is it truncated?)")
             }
-            entries[head.name] = Entry(
+            let entry = Entry(
                 name: head.name, type: head.type, shape: head.shape, offset: dataStart + Int(head.offset))
+            guard entries.updateValue(entry, forKey: head.name) == nil else {
+                throw failure(head.name, "a tensor that is there twice", "each name once")
+            }
         }
         self.metadata = metadata
         self.metadataBytes = metadataBytes

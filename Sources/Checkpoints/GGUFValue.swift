@@ -15,7 +15,15 @@ public enum GGUFValue: Sendable, Equatable {
     /// Values of one type.
     case array([GGUFValue])
 
-    init(_ reader: inout ByteReader, type: UInt32, key: String, depth: Int) throws(CheckpointError) {
+    /// Elements of all arrays of a file: the largest vocabularies with their merges have a tenth of it.
+    static let maxElements = 1 << 24
+    /// Bytes of a text: far more than chat templates and licences have.
+    private static let maxBytes = 64 << 20
+
+    /// - Parameter elements: how many elements arrays may still have.
+    init(
+        _ reader: inout ByteReader, type: UInt32, key: String, depth: Int, elements: inout Int
+    ) throws(CheckpointError) {
         switch type {
         case 0: self = .unsigned(UInt64(try reader.integer(UInt8.self, key)))
         case 1: self = .signed(Int64(try reader.integer(Int8.self, key)))
@@ -31,10 +39,18 @@ public enum GGUFValue: Sendable, Equatable {
             let count = try reader.integer(UInt64.self, key)
             // Every element takes at least a byte, so a count beyond the file is refused before any is read.
             guard count <= UInt64(reader.remaining) else { throw reader.truncated(key) }
+            guard count <= UInt64(elements) else {
+                throw CheckpointError(
+                    file: reader.file.path, item: key, found: "an array of \(count) values",
+                    expected: "at most \(Self.maxElements) in all arrays",
+                    hint: "the file is damaged: download or copy it again")
+            }
+            elements -= Int(count)
             var values: [GGUFValue] = []
             values.reserveCapacity(min(Int(count), 1 << 20))
             for _ in 0..<count {
-                values.append(try GGUFValue(&reader, type: elementType, key: key, depth: depth + 1))
+                values.append(
+                    try GGUFValue(&reader, type: elementType, key: key, depth: depth + 1, elements: &elements))
             }
             self = .array(values)
         case 10: self = .unsigned(try reader.integer(UInt64.self, key))
@@ -42,14 +58,26 @@ public enum GGUFValue: Sendable, Equatable {
         case 12: self = .double(Double(bitPattern: try reader.integer(UInt64.self, key)))
         default:
             throw CheckpointError(
-                file: reader.file.path, item: key, found: "a value of type \(type)", expected: "types 0 to 12",
+                file: reader.file.path, item: key,
+                found: type == 9 ? "arrays inside arrays, 5 deep" : "a value of type \(type)",
+                expected: type == 9 ? "at most 4" : "types 0 to 12",
                 hint: "the file is damaged: download or copy it again")
         }
     }
 
     static func string(_ reader: inout ByteReader, _ what: String) throws(CheckpointError) -> String {
         let count = try reader.integer(UInt64.self, what)
-        return String(decoding: try reader.bytes(count, what), as: UTF8.self)
+        func failure(_ found: String, _ expected: String) -> CheckpointError {
+            CheckpointError(
+                file: reader.file.path, item: what, found: found, expected: expected,
+                hint: "the file is damaged: download or copy it again")
+        }
+        // Before its end is looked for: a sparse file may be of any size.
+        guard count <= UInt64(maxBytes) else { throw failure("a text of \(count) bytes", "at most \(maxBytes)") }
+        guard let text = String(validating: try reader.bytes(count, what), as: UTF8.self) else {
+            throw failure("a text that is not UTF-8", "UTF-8")
+        }
+        return text
     }
 
     /// The value as a whole number, if it is one.

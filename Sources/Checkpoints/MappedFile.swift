@@ -25,7 +25,7 @@ public final class MappedFile: @unchecked Sendable {
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw failure("not a regular file", "check the path")
         }
-        guard status.st_size > 0 else { throw failure("empty file", "download or copy it again") }
+        guard status.st_size > 0 else { throw failure("an empty file", "download or copy it again") }
         byteCount = Int(status.st_size)
         let pages = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0)
         guard let pages, pages != MAP_FAILED else {

@@ -35,8 +35,13 @@ public final class SafetensorsFile: @unchecked Sendable {
         guard headerCount <= 100 << 20 else {
             throw failure(nil, "a header of \(headerCount) bytes", "a safetensors file")
         }
-        let header = Data(try reader.bytes(headerCount, "the header"))
+        let bytes = try reader.bytes(headerCount, "the header")
         let dataStart = reader.offset
+        do throws(JSONSyntax.Fault) { try JSONSyntax.check(bytes) } catch {
+            throw failure("header", "\(error)", "a JSON object with every name once")
+        }
+        let header = Data(
+            bytesNoCopy: UnsafeMutableRawPointer(mutating: bytes.baseAddress!), count: bytes.count, deallocator: .none)
         guard let object = try? JSONSerialization.jsonObject(with: header) as? [String: Any] else {
             throw failure("header", "not a JSON object", "a safetensors header")
         }
@@ -52,7 +57,7 @@ public final class SafetensorsFile: @unchecked Sendable {
                 continue
             }
             guard let fields = value as? [String: Any], let type = fields["dtype"] as? String,
-                let shape = fields["shape"] as? [Int], let offsets = fields["data_offsets"] as? [Int],
+                let shape = Self.integers(fields["shape"]), let offsets = Self.integers(fields["data_offsets"]),
                 offsets.count == 2
             else { throw failure(name, "an incomplete entry", "dtype, shape and data_offsets") }
             guard shape.allSatisfy({ $0 >= 0 }), offsets[0] >= 0, offsets[0] <= offsets[1],
@@ -143,6 +148,12 @@ public final class SafetensorsFile: @unchecked Sendable {
     /// Scores, stored as F64.
     public func doubles(_ name: String) throws(CheckpointError) -> [Double] {
         try values(name, .float64) { Double(bitPattern: UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self))) }
+    }
+
+    private static func integers(_ value: Any?) -> [Int]? {
+        guard let list = value as? [Any] else { return nil }
+        let integers = list.compactMap { ConfigurationFile.integer($0) }
+        return integers.count == list.count ? integers : nil
     }
 
     private func values<T>(_ name: String, _ type: ElementType, _ load: (UnsafeRawPointer) -> T)

@@ -5,6 +5,8 @@ struct ArrayScanner {
     enum Step: Equatable {
         case item(Range<Int>, line: Int)
         case end
+        /// The item that begins on a line is longer than any may be.
+        case tooLong(line: Int)
         /// The array does not end as one.
         case broken(line: Int)
     }
@@ -14,9 +16,14 @@ struct ArrayScanner {
     private var line = 1
     private var isFirst = true
 
-    /// - Parameter data: its first byte that is no white space is `[`.
-    init(_ data: Data) {
+    private let longestItem: Int
+
+    /// - Parameters:
+    ///   - data: its first byte that is no white space is `[`.
+    ///   - longestItem: in bytes.
+    init(_ data: Data, longestItem: Int) {
         self.data = data
+        self.longestItem = longestItem
         position = data.startIndex
         skipSpaces()
         position += 1
@@ -34,7 +41,9 @@ struct ArrayScanner {
         }
         isFirst = false
         let (start, startLine) = (position, line)
-        guard skipItem() else { return .broken(line: line) }
+        guard skipItem() else {
+            return position - start > longestItem ? .tooLong(line: startLine) : .broken(line: line)
+        }
         return .item(start..<position, line: startLine)
     }
 
@@ -48,7 +57,8 @@ struct ArrayScanner {
     private mutating func skipItem() -> Bool {
         var depth = 0
         var isText = false
-        while position < data.endIndex {
+        let end = min(data.endIndex, position + longestItem + 1)
+        while position < end {
             let byte = data[position]
             if byte == 0x0A { line += 1 }
             if isText {

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// The JSON objects of a file, one per line or as one array.
@@ -8,10 +9,13 @@ struct RowReader {
     func forEach(
         _ body: (_ line: Int, _ object: Result<[String: Any], RowProblem>) throws(DatasetError) -> Bool
     ) throws(DatasetError) {
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: file), options: .mappedIfSafe) else {
+        let mapped: MappedFile
+        do throws(CheckpointError) { mapped = try MappedFile(path: file) } catch {
             throw DatasetError(
-                file: file, found: "cannot be read", expected: "a readable file", hint: "check its permissions")
+                file: file, found: error.found, expected: "a readable file of rows", hint: error.hint)
         }
+        defer { withExtendedLifetime(mapped) {} }
+        let data = Data(bytesNoCopy: mapped.base, count: mapped.byteCount, deallocator: .none)
         let space: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
         guard let first = data.first(where: { !space.contains($0) }) else {
             throw DatasetError(
@@ -21,7 +25,10 @@ struct RowReader {
         var start = data.startIndex
         var line = 1
         while start < data.endIndex {
-            let end = data[start...].firstIndex(of: 0x0A) ?? data.endIndex
+            let most = min(data.endIndex, start + Self.longestRow)
+            guard let end = data[start..<most].firstIndex(of: 0x0A) ?? (most == data.endIndex ? most : nil) else {
+                throw tooLong(line)
+            }
             if data[start..<end].contains(where: { !space.contains($0) }) {
                 guard try body(line, Self.object(data[start..<end])) else { return }
             }
@@ -33,11 +40,12 @@ struct RowReader {
     private func forEachItem(
         _ data: Data, _ body: (Int, Result<[String: Any], RowProblem>) throws(DatasetError) -> Bool
     ) throws(DatasetError) {
-        var scanner = ArrayScanner(data)
+        var scanner = ArrayScanner(data, longestItem: Self.longestRow)
         while true {
             switch scanner.next() {
             case .item(let range, let line): guard try body(line, Self.object(data[range])) else { return }
             case .end: return
+            case .tooLong(let line): throw tooLong(line)
             case .broken(let line):
                 throw DatasetError(
                     file: file, line: line, found: "not a whole JSON array",
@@ -46,25 +54,31 @@ struct RowReader {
         }
     }
 
-    private static func object(_ line: Data) -> Result<[String: Any], RowProblem> {
-        guard String(data: line, encoding: .utf8) != nil else {
+    /// Far more bytes than any model can take in.
+    private static let longestRow = 64 << 20
+
+    private func tooLong(_ line: Int) -> DatasetError {
+        DatasetError(
+            file: file, line: line, found: "a row of more than \(Self.longestRow) bytes", expected: "rows of text",
+            hint: "check the file: it may not be JSON Lines")
+    }
+
+    private static func object(_ row: Data) -> Result<[String: Any], RowProblem> {
+        let hint = "fix or remove the row, or pass --skip-bad-rows"
+        if let fault = JSONSyntax.fault(in: row) {
+            if fault.found == JSONSyntax.notUTF8 {
+                return .failure(
+                    RowProblem(
+                        found: "not UTF-8", expected: "UTF-8 text", hint: "convert the file, for example with iconv"))
+            }
+            let place = fault.line == 1 ? "column \(fault.column)" : "line \(fault.line) of the row"
             return .failure(
-                RowProblem(found: "not UTF-8", expected: "UTF-8 text", hint: "convert the file, for example with iconv")
+                RowProblem(found: "malformed JSON, \(fault.found) at \(place)", expected: "one JSON object", hint: hint)
             )
         }
-        do {
-            guard
-                let object = try JSONSerialization.jsonObject(with: line, options: .fragmentsAllowed) as? [String: Any]
-            else {
-                return .failure(notAnObject)
-            }
-            return .success(object)
-        } catch {
-            return .failure(
-                RowProblem(
-                    found: "malformed JSON", expected: "one JSON object",
-                    hint: "fix or remove the line, or pass --skip-bad-rows"))
-        }
+        guard let object = try? JSONSerialization.jsonObject(with: row, options: .fragmentsAllowed) as? [String: Any]
+        else { return .failure(notAnObject) }
+        return .success(object)
     }
 
     private static let notAnObject = RowProblem(

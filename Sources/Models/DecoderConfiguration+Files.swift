@@ -18,7 +18,7 @@ extension DecoderConfiguration {
             throw unsupported(config.path, "hidden_act", activation, "silu")
         }
         // Newer files keep these under rope_parameters.
-        let rope = config.section("rope_parameters") ?? config
+        let rope = try config.object("rope_parameters") ?? config
         let rotated = try config.number(
             "partial_rotary_factor", default: rope.number("partial_rotary_factor", default: 1))
         guard rotated == 1 else { throw unsupported(config.path, "partial_rotary_factor", "\(rotated)", "1") }
@@ -87,6 +87,11 @@ extension DecoderConfiguration {
                 file: file, item: "attention heads",
                 found: "\(headCount) heads, \(kvHeadCount) key-value heads of dimension \(headDim)",
                 expected: "a multiple of the key-value heads, and an even dimension", hint: "the file is damaged")
+        }
+        guard ropeTheta.isFinite, ropeTheta > 0, rmsNormEps >= 0, rmsNormEps < 1 else {
+            throw CheckpointError(
+                file: file, item: "rotary base and norm's epsilon", found: "\(ropeTheta) and \(rmsNormEps)",
+                expected: "more than 0, and 0 to 1", hint: "the file is damaged")
         }
     }
 }

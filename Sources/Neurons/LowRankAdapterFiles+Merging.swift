@@ -13,7 +13,8 @@ extension LowRankAdapterFiles {
     static func keyForMerging(_ config: ConfigurationFile) throws(CheckpointError) -> String? {
         if config.has("trainable_token_indices") { return "trainable_token_indices" }
         if try config.text("bias", default: "none") != "none" { return "bias" }
-        return ["rank_pattern", "alpha_pattern"].first { !(config.object($0) ?? [:]).isEmpty }
+        for key in ["rank_pattern", "alpha_pattern"] where try config.object(key)?.isEmpty == false { return key }
+        return nil
     }
 
     /// Puts new rows and products of factors into the weights of the model they belong to.
@@ -65,11 +66,11 @@ extension LowRankAdapterFiles {
     private static func newRows(
         _ config: ConfigurationFile, _ file: SafetensorsFile, of model: Decoder, known: inout Set<String>
     ) throws -> [RowAdapter.Module] {
-        guard let indices = config.object("trainable_token_indices") else { return [] }
+        guard let indices = try config.object("trainable_token_indices") else { return [] }
         let projections = Dictionary(uniqueKeysWithValues: model.projections.map { ($0.module, $0) })
         var modules: [RowAdapter.Module] = []
-        for (module, value) in indices.sorted(by: { $0.key < $1.key }) {
-            let rows = (value as? [Int])?.compactMap { Int32(exactly: $0) } ?? []
+        for module in indices.keys.sorted() {
+            let rows = try indices.integers(module).map { Int32(clamping: $0) }
             guard let projection = projections[module], NeuronMask.areRows(rows),
                 Int(rows.last ?? 0) < projection.rows
             else {
@@ -90,8 +91,8 @@ extension LowRankAdapterFiles {
     }
 
     /// What `alpha_pattern` says of a module: PEFT takes the end of its name, and regular expressions, which are refused.
-    private static func alpha(of module: String, _ config: ConfigurationFile) throws(NeuronError) -> Double? {
-        let patterns = config.object("alpha_pattern") ?? [:]
+    private static func alpha(of module: String, _ config: ConfigurationFile) throws -> Double? {
+        guard let patterns = try config.object("alpha_pattern") else { return nil }
         let matching = patterns.keys.filter { module == $0 || module.hasSuffix("." + $0) }.sorted()
         let isName = patterns.keys.allSatisfy { $0.allSatisfy { $0.isLetter || $0.isNumber || $0 == "." || $0 == "_" } }
         guard isName, matching.count < 2 else {
@@ -101,6 +102,6 @@ extension LowRankAdapterFiles {
                 expected: "names of modules, one for each",
                 hint: "merge the adapter into its model with PEFT, and use that")
         }
-        return matching.first.flatMap { (patterns[$0] as? NSNumber)?.doubleValue }
+        return try matching.first.map { try patterns.number($0) }
     }
 }

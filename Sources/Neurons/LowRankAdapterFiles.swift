@@ -127,7 +127,9 @@ public enum LowRankAdapterFiles {
         let rank = try config.integer("r")
         let alpha = try config.number("lora_alpha")
         guard rank >= 1, rank <= 1 << 16 else { throw refusal("r", "\(rank)", "1 or more") }
-        guard alpha.isFinite else { throw refusal("lora_alpha", "\(alpha)", "a finite number") }
-        return LowRankConfiguration(rank: rank, alpha: alpha, dropout: try config.number("lora_dropout", default: 0))
+        guard Float(alpha).isFinite else { throw refusal("lora_alpha", "\(alpha)", "a finite number") }
+        let dropout = try config.number("lora_dropout", default: 0)
+        guard (0..<1).contains(dropout) else { throw refusal("lora_dropout", "\(dropout)", "0 to less than 1") }
+        return LowRankConfiguration(rank: rank, alpha: alpha, dropout: dropout)
     }
 }

@@ -73,6 +73,11 @@ public struct NeuronMask: Sendable, Equatable {
             }
             modules.append(Module(name: module, layer: place.layer, projection: place.projection, rows: rows))
         }
+        guard !modules.isEmpty else {
+            throw NeuronError(
+                subject: path, found: "no neurons", expected: "rows of at least one projection",
+                hint: "select them again, with a larger --top")
+        }
         modules.sort { ($0.layer, $0.projection) < ($1.layer, $1.projection) }
         var provenance: [String: String] = [:]
         for (key, value) in file.metadata where key.hasPrefix("provenance.") {

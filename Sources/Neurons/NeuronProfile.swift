@@ -79,6 +79,11 @@ public struct NeuronProfile: Sendable, Equatable {
                 Module(
                     name: module, layer: place.layer, projection: place.projection, scores: try file.doubles(name)))
         }
+        guard modules.contains(where: { !$0.scores.isEmpty }) else {
+            throw NeuronError(
+                subject: path, found: "no scores", expected: "the scores of a model's projections",
+                hint: "profile again")
+        }
         modules.sort { ($0.layer, $0.projection) < ($1.layer, $1.projection) }
         var profile = NeuronProfile(
             modules: modules, method: file.metadata["method"] ?? "", baseHash: file.metadata["baseHash"] ?? "",
@@ -104,12 +109,11 @@ struct ModulePlace {
 
     init?(_ module: String) {
         let parts = module.split(separator: ".")
-        let names: [Substring: Projection] = [
-            "q_proj": .query, "k_proj": .key, "v_proj": .value, "o_proj": .output, "gate_proj": .gate, "up_proj": .up,
-            "down_proj": .down,
-        ]
-        guard parts.count == 5, parts[0] == "model", parts[1] == "layers", let layer = Int(parts[2]), layer >= 0,
-            let projection = names[parts[4]]
+        // As many layers as a model can have, and each name in one way only.
+        guard parts.count == 5, let layer = Int(parts[2]), (0..<4096).contains(layer),
+            let projection = Projection.allCases.first(where: {
+                Decoder.tensorName(layer: layer, $0) == "\(module).weight"
+            })
         else { return nil }
         self.layer = layer
         self.projection = projection

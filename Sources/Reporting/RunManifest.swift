@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Models
 
@@ -103,14 +104,23 @@ public struct RunManifest: Codable, Sendable, Equatable {
 
     /// Reads a manifest written by `write`.
     public static func read(from path: String) throws(ReportingError) -> RunManifest {
-        do {
-            return try JSONDecoder().decode(RunManifest.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
-        } catch {
-            let found = error is DecodingError ? "not a manifest of a run (\(error))" : error.localizedDescription
-            throw ReportingError(
+        func refusal(_ found: String) -> ReportingError {
+            ReportingError(
                 file: path, found: found, expected: "the manifest.json of a run",
                 hint: "give the folder that neft train wrote")
         }
+        let data: Data
+        do throws(SmallFile.Problem) { data = try SmallFile.readJSON(path) } catch { throw refusal(error.found) }
+        let manifest: RunManifest
+        do { manifest = try JSONDecoder().decode(RunManifest.self, from: data) } catch {
+            throw refusal("not a manifest of a run (\(error))")
+        }
+        // What a model can have: the rest counts with these numbers.
+        let rows = manifest.projectionRows.map { Array($0.values) } ?? []
+        guard (1...4096).contains(manifest.layerCount ?? 1), rows.allSatisfy({ (1...1 << 24).contains($0) }),
+            (0...1 << 48).contains(manifest.trainedParameters ?? 0)
+        else { throw refusal("sizes that no model has") }
+        return manifest
     }
 
     /// Name of this machine's processor, from `/proc/cpuinfo`; `unknown` where the system does not tell.

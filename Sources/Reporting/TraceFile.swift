@@ -46,7 +46,7 @@ public enum TraceFile {
 
     /// - Throws: `ReportingError` for a file that `write` did not write.
     static func read(_ path: String) throws -> [Event] {
-        guard let data = FileManager.default.contents(atPath: path),
+        guard let data = try? SmallFile.readJSON(path),
             let document = try? JSONDecoder().decode(Document.self, from: data)
         else {
             throw ReportingError(

@@ -16,6 +16,9 @@ struct SentencePieceEncoder: Sendable {
     /// - Parameter scores: one per id; of two possible merges that of the higher score goes first, of equal ones the
     ///   leftmost.
     init(vocabulary: Vocabulary, scores: [Float], file: String) throws(TokenizationError) {
+        for (id, score) in scores.enumerated() where !score.isFinite {
+            throw Self.damaged(file, "the score of token \(id) is \(score)", "a finite number")
+        }
         let order = Set(scores).sorted(by: >)
         let ranks = Dictionary(uniqueKeysWithValues: zip(order, UInt32(0)...))
         var partials = Partials()
@@ -23,6 +26,10 @@ struct SentencePieceEncoder: Sendable {
         for id in 0..<Int32(vocabulary.count) {
             guard [.normal, .added].contains(vocabulary.kinds[Int(id)]) else { continue }
             let token = Array(vocabulary.bytes(of: id))
+            guard token.count <= Self.longestToken else {
+                throw Self.damaged(
+                    file, "token \(id) has \(token.count) bytes", "at most \(Self.longestToken) in a token")
+            }
             for middle in token.indices.dropFirst() where token[middle] & 0xC0 != 0x80 {
                 func part(_ range: Range<Int>) -> Int32? {
                     if let id = vocabulary.id(of: token, range) { return id }
@@ -35,6 +42,13 @@ struct SentencePieceEncoder: Sendable {
             }
         }
         try self.init(vocabulary: vocabulary, rules: rules, partials: partials, file: file)
+    }
+
+    /// Bytes of a token, of which every cut in two is looked up. SentencePiece makes none of more than 64 or so.
+    private static let longestToken = 1024
+
+    private static func damaged(_ file: String, _ found: String, _ expected: String) -> TokenizationError {
+        TokenizationError(file: file, found: found, expected: expected, hint: "the file is damaged; fetch it again")
     }
 
     /// - Parameter pairs: token texts, most important first, as `tokenizer.json` lists them.

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// A file of a tokenizer directory, read whole.
@@ -7,17 +8,15 @@ struct SourceFile {
 
     init(path: String) throws(TokenizationError) {
         self.path = path
-        do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            let exists = FileManager.default.fileExists(atPath: path)
+        do throws(SmallFile.Problem) { data = try SmallFile.read(path) } catch {
             throw TokenizationError(
-                file: path, found: exists ? "file cannot be read" : "no such file", expected: "a readable file",
+                file: path, found: error.found, expected: "a readable file",
                 hint: "a model directory needs tokenizer.json and tokenizer_config.json")
         }
     }
 
     func decode<Value: Decodable>(_ type: Value.Type) throws(TokenizationError) -> Value {
+        if let fault = JSONSyntax.fault(in: data) { throw invalid("not JSON: \(fault)") }
         do {
             return try JSONDecoder().decode(type, from: data)
         } catch let error as DecodingError {
@@ -29,8 +28,8 @@ struct SourceFile {
 
     private func describe(_ error: DecodingError) -> TokenizationError {
         switch error {
-        // The decoder does not say which of the two, nor where.
-        case .dataCorrupted: return invalid("invalid JSON, or a number out of range")
+        // It is JSON; the decoder does not say where the number is.
+        case .dataCorrupted: return invalid("a number out of range")
         case .keyNotFound(let key, let context): return invalid("\(place(context.codingPath + [key])) is missing")
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return invalid("\(place(context.codingPath)) has the wrong type")

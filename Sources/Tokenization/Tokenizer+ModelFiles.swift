@@ -14,36 +14,53 @@ extension GGUFVocabulary {
     /// The `tokenizer.*` metadata of a GGUF file.
     public init(_ file: GGUFFile) throws(TokenizationError) {
         let values = file.metadata
-        func required<T>(_ key: String, _ value: T?, _ expected: String) throws(TokenizationError) -> T {
-            guard let value else {
-                throw TokenizationError(
-                    file: file.path, found: "\(key) is \(values[key] == nil ? "missing" : "of another kind")",
-                    expected: expected, hint: "use a GGUF file that carries its tokenizer")
-            }
-            return value
+        func refuse(_ key: String, _ found: String, _ expected: String) -> TokenizationError {
+            TokenizationError(
+                file: file.path, found: "\(key) is \(found)", expected: expected,
+                hint: "use a GGUF file that carries its tokenizer")
         }
-        func strings(_ key: String) -> [String]? {
-            values[key]?.elements.flatMap { list in
-                let texts = list.compactMap(\.text)
-                return texts.count == list.count ? texts : nil
+        /// Nil where the file does not say.
+        func optional<T>(
+            _ key: String, _ expected: String, _ convert: (GGUFValue) -> T?
+        ) throws(TokenizationError) -> T? {
+            guard let value = values[key] else { return nil }
+            guard let converted = convert(value) else { throw refuse(key, "of another kind", expected) }
+            return converted
+        }
+        func list<T>(
+            _ key: String, _ expected: String, _ convert: (GGUFValue) -> T?
+        ) throws(TokenizationError) -> [T]? {
+            try optional(key, expected) { value in
+                value.elements.flatMap { elements in
+                    let converted = elements.compactMap(convert)
+                    return converted.count == elements.count ? converted : nil
+                }
             }
         }
-        func token(_ key: String) -> Int32? { values[key]?.integer.flatMap { Int32(exactly: $0) } }
-        let model = try required(
-            "tokenizer.ggml.model", values["tokenizer.ggml.model"]?.text, "the tokenizer's kind")
+        func token(_ name: String) throws(TokenizationError) -> Int32? {
+            try optional("tokenizer.ggml.\(name)_token_id", "a token's number") {
+                $0.integer.flatMap { Int32(exactly: $0) }
+            }
+        }
+        guard let model = try optional("tokenizer.ggml.model", "the tokenizer's kind", \.text) else {
+            throw refuse("tokenizer.ggml.model", "missing", "the tokenizer's kind")
+        }
+        guard let tokens = try list("tokenizer.ggml.tokens", "a list of strings", \.text) else {
+            throw refuse("tokenizer.ggml.tokens", "missing", "a list of strings")
+        }
+        let merges = try list("tokenizer.ggml.merges", "a list of strings", \.text)
+        // Byte-level BPE without them would give one token for each byte.
+        if merges == nil, model == "gpt2" { throw refuse("tokenizer.ggml.merges", "missing", "a list of strings") }
         self.init(
-            model: model, pre: values["tokenizer.ggml.pre"]?.text,
-            tokens: try required("tokenizer.ggml.tokens", strings("tokenizer.ggml.tokens"), "a list of strings"),
-            tokenTypes: values["tokenizer.ggml.token_type"]?.elements?.compactMap {
+            model: model, pre: try optional("tokenizer.ggml.pre", "a name", \.text), tokens: tokens,
+            tokenTypes: try list("tokenizer.ggml.token_type", "a list of whole numbers") {
                 $0.integer.flatMap { Int32(exactly: $0) }
             },
-            scores: values["tokenizer.ggml.scores"]?.elements?.compactMap { $0.number.map { Float($0) } },
-            // Tokenizers without merges are refused by their kind, with a better message.
-            merges: strings("tokenizer.ggml.merges") ?? [], bosToken: token("tokenizer.ggml.bos_token_id"),
-            eosToken: token("tokenizer.ggml.eos_token_id"), unknownToken: token("tokenizer.ggml.unknown_token_id"),
-            paddingToken: token("tokenizer.ggml.padding_token_id"),
-            addBOS: values["tokenizer.ggml.add_bos_token"]?.flag,
-            addSpacePrefix: values["tokenizer.ggml.add_space_prefix"]?.flag ?? true,
-            chatTemplate: values["tokenizer.chat_template"]?.text)
+            scores: try list("tokenizer.ggml.scores", "a list of numbers") { $0.number.map { Float($0) } },
+            merges: merges ?? [], bosToken: try token("bos"), eosToken: try token("eos"),
+            unknownToken: try token("unknown"), paddingToken: try token("padding"),
+            addBOS: try optional("tokenizer.ggml.add_bos_token", "true or false", \.flag),
+            addSpacePrefix: try optional("tokenizer.ggml.add_space_prefix", "true or false", \.flag) ?? true,
+            chatTemplate: try optional("tokenizer.chat_template", "a text", \.text))
     }
 }

@@ -37,10 +37,16 @@ struct CheckpointManifest: Codable, Equatable {
 
     /// What is wrong with the checkpoint in a folder; nil if it is whole.
     static func fault(in folder: String) -> String? {
-        guard let data = FileManager.default.contents(atPath: "\(folder)/\(name)") else { return "no \(name)" }
+        let data: Data
+        do throws(SmallFile.Problem) { data = try SmallFile.readJSON("\(folder)/\(name)") } catch {
+            return error.isMissing ? "no \(name)" : "\(name) is damaged: \(error.found)"
+        }
         guard let manifest = try? JSONDecoder().decode(Self.self, from: data) else { return "\(name) is damaged" }
+        for name in [TrainingCheckpoint.recordName, TrainingCheckpoint.momentsName] where manifest.files[name] == nil {
+            return "\(Self.name) does not list \(name)"
+        }
         for (name, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
-            guard !name.contains("/") else { return "\(Self.name) is damaged" }
+            guard !name.contains("/") else { return "\(Self.name) is damaged: \"\(name)\" is a path" }
             guard let found = try? File(path: "\(folder)/\(name)") else { return "\(name) is missing or unreadable" }
             if found.bytes != expected.bytes { return "\(name) has \(found.bytes) bytes, not \(expected.bytes)" }
             if found != expected { return "\(name) has other bytes than it was saved with" }

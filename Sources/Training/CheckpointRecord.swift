@@ -48,7 +48,8 @@ public struct CheckpointRecord: Codable, Equatable, Sendable {
     /// What cannot be so; nil if all is well.
     var fault: String? {
         if formatVersion != Self.formatVersion { return "format version \(formatVersion), not \(Self.formatVersion)" }
-        guard step >= 1, step <= totalSteps, updates >= 0, updates <= step, valueCount >= 1 else {
+        guard step >= 1, step <= totalSteps, totalSteps <= 1 << 48, updates >= 0, updates <= step, valueCount >= 1
+        else {
             return "step \(step) of \(totalSteps) with \(updates) updates of \(valueCount) values"
         }
         return nil

@@ -36,8 +36,7 @@ public struct TrainingCheckpoint: Sendable {
         }
         if let fault = CheckpointManifest.fault(in: path) { throw damaged(fault) }
         do {
-            let data = FileManager.default.contents(atPath: "\(path)/\(Self.recordName)") ?? Data()
-            record = try CheckpointRecord(bytes: Array(data))
+            record = try CheckpointRecord(bytes: Array(try SmallFile.readJSON("\(path)/\(Self.recordName)")))
         } catch {
             throw damaged("\(Self.recordName) cannot be read")
         }

@@ -52,7 +52,8 @@ struct RunManifestTests {
         for text in ["", "{}", "[1]", "{\"neftVersion\":3}"] {
             try text.write(toFile: folder.file("m.json"), atomically: false, encoding: .utf8)
             let error = #expect(throws: ReportingError.self) { try RunManifest.read(from: folder.file("m.json")) }
-            #expect(error?.found.hasPrefix("not a manifest of a run") == true, "\(text)")
+            let found = text.isEmpty ? "not JSON" : "not a manifest of a run"
+            #expect(error?.found.hasPrefix(found) == true, "\(text)")
         }
         let missing = #expect(throws: ReportingError.self) { try RunManifest.read(from: folder.file("none.json")) }
         #expect(missing?.file.hasSuffix("none.json") == true)

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// What `neft dynamics --json` wrote into the folder of a run.
@@ -25,17 +26,24 @@ struct ReportedDynamics: Sendable, Decodable {
     let histogram: Histogram
 
     static func load(_ file: String) throws(ReportingError) -> ReportedDynamics {
-        let data = FileManager.default.contents(atPath: file) ?? Data()
+        let data = (try? SmallFile.readJSON(file)) ?? Data()
         guard let dynamics = try? JSONDecoder().decode(ReportedDynamics.self, from: data),
             dynamics.histogram.from < dynamics.histogram.to, !dynamics.histogram.trained.isEmpty,
-            dynamics.histogram.trained.count == dynamics.histogram.untrained.count
+            dynamics.histogram.trained.count == dynamics.histogram.untrained.count,
+            (dynamics.histogram.trained + dynamics.histogram.untrained).allSatisfy(Self.isCount),
+            ([dynamics.effects] + dynamics.layers).allSatisfy({ effects in
+                [effects.stronglyAffected, effects.suppressed, effects.indirectlyAffected].allSatisfy(Self.isCount)
+            }), Self.isCount(dynamics.threshold)
         else {
             throw ReportingError(
-                file: file, found: data.isEmpty ? "an empty file" : "no rank differences",
+                file: file, found: "no rank differences",
                 expected: "the output of neft dynamics --json", hint: "write it again, or remove the file")
         }
         return dynamics
     }
+
+    /// Whether a model can have so many neurons.
+    private static func isCount(_ value: Int) -> Bool { (0...1 << 40).contains(value) }
 }
 
 extension Report {

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// What `neft sparsity --json` wrote into the folder of a run.
@@ -22,12 +23,15 @@ struct ReportedSparsity: Sendable, Decodable {
     let correlations: [String: Correlation]
 
     static func load(_ file: String) throws(ReportingError) -> ReportedSparsity {
-        let data = FileManager.default.contents(atPath: file) ?? Data()
+        let data = (try? SmallFile.readJSON(file)) ?? Data()
         guard let sparsity = try? JSONDecoder().decode(ReportedSparsity.self, from: data), !sparsity.states.isEmpty,
-            sparsity.states.allSatisfy({ !$0.layers.isEmpty && $0.layers.count == sparsity.states[0].layers.count })
+            sparsity.states.allSatisfy({ state in
+                !state.layers.isEmpty && state.layers.count == sparsity.states[0].layers.count
+                    && ([state.sparsity] + state.layers).allSatisfy { (0...1).contains($0) }
+            })
         else {
             throw ReportingError(
-                file: file, found: data.isEmpty ? "an empty file" : "no shares of inactive neurons",
+                file: file, found: "no shares of inactive neurons",
                 expected: "the output of neft sparsity --json", hint: "write it again, or remove the file")
         }
         return sparsity

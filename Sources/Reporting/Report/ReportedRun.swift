@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Neurons
 
@@ -15,6 +16,13 @@ public struct ReportedRun: Sendable {
         /// Of a line that is a measurement's on other rows, not a step's.
         let isBest: Bool?
         let validationLoss: Double?
+
+        /// Whether times and bytes are what a step can have: they are added up and rounded.
+        var isPlausible: Bool {
+            [stepSeconds, computeSeconds, exchangeSeconds, wireBytes, rawBytes].allSatisfy {
+                (0...1e15).contains($0 ?? 0)
+            } && (0...1 << 48).contains(step)
+        }
     }
 
     /// What `neft evaluate --json` wrote into the folder.
@@ -92,12 +100,19 @@ public struct ReportedRun: Sendable {
     }
 
     private static func lines(_ file: String) throws(ReportingError) -> [Step] {
-        guard let data = FileManager.default.contents(atPath: file) else { return [] }
+        let data: Data
+        do throws(SmallFile.Problem) { data = try SmallFile.read(file) } catch {
+            if error.isMissing { return [] }
+            throw ReportingError(
+                file: file, found: error.found, expected: "what neft train wrote", hint: "check the path")
+        }
         var steps: [Step] = []
         let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         // What follows the last line end is a line that was being written.
         for (index, line) in lines.dropLast().enumerated() {
-            guard let step = try? JSONDecoder().decode(Step.self, from: line) else {
+            guard JSONSyntax.fault(in: line) == nil, let step = try? JSONDecoder().decode(Step.self, from: line),
+                step.isPlausible
+            else {
                 throw ReportingError(
                     file: "\(file):\(index + 1)", found: "a line that is not a step's",
                     expected: "what neft train wrote",
@@ -109,14 +124,14 @@ public struct ReportedRun: Sendable {
     }
 
     private static func evaluation(_ file: String) throws(ReportingError) -> Evaluation {
-        let data = FileManager.default.contents(atPath: file) ?? Data()
+        let data = (try? SmallFile.readJSON(file)) ?? Data()
         let object = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any]
         let figures = figureNames.compactMap { name in
             (object?[name] as? Double).map { (name: name, value: $0) }
         }
         guard !figures.isEmpty else {
             throw ReportingError(
-                file: file, found: data.isEmpty ? "an empty file" : "no figure such as \"bleu\"",
+                file: file, found: "no JSON object with a figure such as \"bleu\"",
                 expected: "the output of neft evaluate --json", hint: "evaluate again, or remove the file")
         }
         let name = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent

@@ -235,15 +235,17 @@ struct PlannedMachines: ParsableArguments {
 }
 
 /// What this command reads of `bench step --json`.
-private struct StepReport: Decodable {
+private struct StepReport: CommandReport {
     var gemmGigaflop: Double
     var stepSeconds: Double
+
+    var isPlausible: Bool { gemmGigaflop > 0 && stepSeconds > 0 && (gemmGigaflop / stepSeconds).isFinite }
 
     static func read(_ path: String) throws -> StepReport { try readReport(path, "neft bench step --json") }
 }
 
 /// What this command reads of `bench exchange --json`.
-private struct ExchangeReport: Decodable {
+private struct ExchangeReport: CommandReport {
     struct Row: Decodable {
         var content: String
         var bitsPerValue: Double
@@ -251,6 +253,10 @@ private struct ExchangeReport: Decodable {
         var decodeMBPerSecond: Double
     }
     var codec: [Row]
+
+    var isPlausible: Bool {
+        codec.allSatisfy { $0.bitsPerValue > 0 && $0.encodeMBPerSecond > 1e-9 && $0.decodeMBPerSecond > 1e-9 }
+    }
 
     static func read(_ path: String) throws -> ExchangeReport { try readReport(path, "neft bench exchange --json") }
 
@@ -270,16 +276,21 @@ private struct ExchangeReport: Decodable {
     }
 }
 
-private func readReport<Report: Decodable>(_ path: String, _ command: String) throws -> Report {
-    guard let data = FileManager.default.contents(atPath: path) else {
-        throw CommandError(path, found: "no such file", expected: "what \(command) printed", hint: "run it first")
+private protocol CommandReport: Decodable {
+    /// Whether it can be calculated with.
+    var isPlausible: Bool { get }
+}
+
+private func readReport<Report: CommandReport>(_ path: String, _ command: String) throws -> Report {
+    let data: Data
+    do throws(SmallFile.Problem) { data = try SmallFile.readJSON(path) } catch {
+        throw CommandError(path, found: error.found, expected: "what \(command) printed", hint: "run it first")
     }
-    do {
-        return try JSONDecoder().decode(Report.self, from: data)
-    } catch {
+    guard let report = try? JSONDecoder().decode(Report.self, from: data), report.isPlausible else {
         throw CommandError(
             path, found: "not a report of \(command)", expected: "its JSON document", hint: "run it again")
     }
+    return report
 }
 
 /// Speed of a link: `1Gbit`, `100Mbit`, `2.5Gbit`; inside, bytes per second.

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Yams
 
@@ -22,16 +23,50 @@ struct OptionFile {
     /// - Throws: `CommandError` for a file that cannot be read or is no YAML mapping, and, naming the line, for unknown
     ///   names, names given twice and values that are no single value.
     init(path: String, options: CommandOptions) throws(CommandError) {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw CommandError(
-                path, found: "the file cannot be read", expected: "a YAML file with options",
-                hint: "check --config")
+        let data: Data
+        do throws(SmallFile.Problem) { data = try SmallFile.read(path) } catch {
+            throw CommandError(path, found: error.found, expected: "a YAML file with options", hint: "check --config")
         }
-        try self.init(text: String(decoding: data, as: UTF8.self), path: path, options: options)
+        guard data.count <= Self.maxBytes else {
+            throw CommandError(
+                path, found: "\(data.count) bytes", expected: "a YAML file with options", hint: "check --config")
+        }
+        guard let text = String(validating: data, as: UTF8.self) else {
+            throw CommandError(
+                path, found: "bytes that are not UTF-8", expected: "a YAML file with options",
+                hint: "convert it, for example with iconv")
+        }
+        try self.init(text: text, path: path, options: options)
+    }
+
+    /// Every option with a long path has a hundredth of it.
+    private static let maxBytes = 1 << 20
+
+    /// The line of the first alias of a text with anchors: a few lines of them stand for more values than memory holds.
+    private static func aliasLine(_ text: String) -> Int? {
+        var (hasAnchor, alias, line) = (false, Int?.none, 1)
+        var before = UInt8(ascii: "\n")
+        var mark: UInt8?
+        for byte in text.utf8 {
+            let isSpace = [0x20, 0x09, 0x0A, 0x0D].contains(byte)
+            if let mark, !isSpace {
+                if mark == UInt8(ascii: "&") { hasAnchor = true } else { alias = alias ?? line }
+            }
+            let isStart = [0x20, 0x09, 0x0A, 0x0D, 0x5B, 0x7B, 0x2C, 0x3A].contains(before)
+            mark = isStart && (byte == UInt8(ascii: "&") || byte == UInt8(ascii: "*")) ? byte : nil
+            if byte == 0x0A { line += 1 }
+            before = byte
+        }
+        return hasAnchor ? alias : nil
     }
 
     init(text: String, path: String, options: CommandOptions) throws(CommandError) {
         self.path = path
+        if let line = Self.aliasLine(text) {
+            throw CommandError(
+                "\(path):\(line)", found: "an alias of an anchor (*name, &name)", expected: "values",
+                hint: "write the value itself")
+        }
         let root: Node?
         do {
             root = try Yams.compose(yaml: text)

@@ -1,0 +1,1 @@
+../../../Sources/neft/Configuration/OptionFile.swift
