@@ -1,17 +1,29 @@
 /// Element types of GGUF tensors that can be read; `quantise` says which can be written. A block type stores `blockSize` values in `blockBytes` bytes.
 public enum GGUFElement: UInt32, CaseIterable, Sendable {
+    /// Plain single precision.
     case f32 = 0
+    /// IEEE half precision.
     case f16 = 1
+    /// 4 bits a value, a scale for 32.
     case q4_0 = 2
+    /// 4 bits a value, a scale and a minimum for 32.
     case q4_1 = 3
+    /// 5 bits a value, a scale for 32.
     case q5_0 = 6
+    /// 5 bits a value, a scale and a minimum for 32.
     case q5_1 = 7
+    /// 8 bits a value, a scale for 32.
     case q8_0 = 8
+    /// 4 bits a value, 6-bit scales and minima for 32 in blocks of 256.
     case q4_K = 12
+    /// 5 bits a value, 6-bit scales and minima for 32 in blocks of 256.
     case q5_K = 13
+    /// 6 bits a value, 8-bit scales for 16 in blocks of 256.
     case q6_K = 14
+    /// The upper half of single precision.
     case bf16 = 30
 
+    /// As llama.cpp writes it: `Q4_K`.
     public var name: String {
         switch self {
         case .f32: "F32"

@@ -4,12 +4,19 @@ import Kernels
 public struct GGUFWriter {
     /// A metadata value, with its type in the file.
     public enum Value: Sendable, Equatable {
+        /// An unsigned whole number.
         case uint32(UInt32)
+        /// A number.
         case float32(Float)
+        /// True or false.
         case bool(Bool)
+        /// A text.
         case string(String)
+        /// A list of texts.
         case strings([String])
+        /// A list of signed whole numbers.
         case integers([Int32])
+        /// A list of numbers.
         case floats([Float])
     }
 
@@ -25,6 +32,7 @@ public struct GGUFWriter {
     private var tensors: [Tensor] = []
     private var alignment = 32
 
+    /// An empty file.
     public init() {}
 
     /// Appends a metadata value, or replaces the one of the same key where it is.

@@ -5,10 +5,13 @@ import Foundation
 /// Foundation's readers give no place, keep one of several equal keys, and take a comma too many. What passes here they
 /// read, and only in one way.
 public struct JSONSyntax {
+    /// Where bytes are not JSON, and why.
     public struct Fault: Error, Equatable, CustomStringConvertible {
-        /// Place of the first byte that cannot be so, from 1; columns count bytes.
+        /// Line of the first byte that cannot be so, from 1.
         public let line: Int
+        /// Its place in the line, from 1, in bytes.
         public let column: Int
+        /// What is there.
         public let found: String
 
         public var description: String { "\(found) at line \(line), column \(column)" }
@@ -75,6 +78,7 @@ public struct JSONSyntax {
         case UInt8(ascii: "t"): try word("true")
         case UInt8(ascii: "f"): try word("false")
         case UInt8(ascii: "n"): try word("null")
+        case 0x80... where characterLength() == 0: throw fault(Self.notUTF8)
         default: try number()
         }
         return true

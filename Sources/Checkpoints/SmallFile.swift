@@ -5,6 +5,7 @@ import Glibc
 public enum SmallFile {
     /// Why a file was not read.
     public struct Problem: Error, Equatable {
+        /// What is there instead of the file.
         public let found: String
         /// There is nothing at the path.
         public let isMissing: Bool

@@ -99,6 +99,8 @@ public struct WeightSource {
     private let files: ModelFiles
     private let layout: GGUFLayout
 
+    /// Reads the sizes; no weight yet.
+    /// - Throws: for an architecture that the engine does not compute.
     public init(_ files: ModelFiles) throws(CheckpointError) {
         self.files = files
         let family = try ModelFamily(of: files)

@@ -9,7 +9,8 @@ enum RoPEScaling {
     static func divisors(
         _ config: ConfigurationFile, headDim: Int, theta: Double
     ) throws(CheckpointError) -> [Double] {
-        guard let section = try config.object("rope_scaling") ?? config.object("rope_parameters") else { return [] }
+        let newer = try config.object("rope_parameters")
+        guard let section = try config.object("rope_scaling") ?? newer else { return [] }
         let kind = try section.text("rope_type", default: try section.text("type", default: "default"))
         switch kind {
         case "default": return []

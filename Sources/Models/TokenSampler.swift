@@ -8,8 +8,10 @@ public struct Sampling: Sendable, Equatable {
     public var topP: Double
     /// Only so many of the likeliest tokens are drawn, before `topP` looks at them; nil for all.
     public var topK: Int?
+    /// Where the random numbers begin.
     public var seed: UInt64
 
+    /// As the members are named.
     public init(temperature: Double, topP: Double = 1, topK: Int? = nil, seed: UInt64) {
         self.temperature = temperature
         self.topP = topP
@@ -22,7 +24,9 @@ public struct Sampling: Sendable, Equatable {
 public struct TokenSampler {
     /// A token that may be drawn, and its probability times an unknown number.
     public struct Candidate: Equatable {
+        /// Its id.
         public let token: Int32
+        /// Its probability times that number.
         public let weight: Double
 
         /// Likelier, or as likely with a smaller id.
@@ -34,6 +38,7 @@ public struct TokenSampler {
     private let sampling: Sampling
     private var random: SplitMix64
 
+    /// Begins with the seed's random numbers.
     public init(_ sampling: Sampling) {
         self.sampling = sampling
         random = SplitMix64(seed: sampling.seed)

@@ -38,6 +38,7 @@ public enum RowAdapter {
             /// `[rows.count, in]`; of a bias, `[rows.count]`.
             public let tensor: FloatTensor
 
+            /// As the members are named.
             public init(parameter: Int, tensor: FloatTensor) {
                 self.parameter = parameter
                 self.tensor = tensor
@@ -48,10 +49,12 @@ public enum RowAdapter {
         public let name: String
         /// Ascending, at least one.
         public let rows: [Int32]
+        /// The rows of its weight.
         public let weight: Values
         /// nil where the module has none.
         public let bias: Values?
 
+        /// As the members are named.
         public init(name: String, rows: [Int32], weight: Values, bias: Values? = nil) {
             self.name = name
             self.rows = rows

@@ -18,6 +18,7 @@ public struct GGUFVocabulary: Sendable {
     public let eosToken: Int32?
     /// `tokenizer.ggml.unknown_token_id`: stands for what has no token.
     public let unknownToken: Int32?
+    /// `tokenizer.ggml.padding_token_id`: fills rows up.
     public let paddingToken: Int32?
     /// `tokenizer.ggml.add_bos_token`; nil where the file leaves it to the kind of tokenizer.
     public let addBOS: Bool?

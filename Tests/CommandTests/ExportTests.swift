@@ -167,7 +167,7 @@ struct ExportTests {
         let config = try ConfigurationFile(path: sandbox.path("hf/config.json"))
         #expect(try config.integer("eos_token_id") == 257 && config.number("rms_norm_eps") == 1e-5)
         #expect(try config.number("rope_theta") == 10_000)
-        #expect(config.object("rope_parameters")?["rope_theta"] as? Double == 10_000)
+        #expect(try config.object("rope_parameters")?.number("rope_theta") == 10_000)
         #expect(try config.text("dtype") == "float32" && config.text("torch_dtype") == "float32")
         let outcome = try await sandbox.neft(
             [

@@ -121,8 +121,8 @@ import Testing
         #expect(file.metadata["format"] == "pt")
         let name = "base_model.model.\(modules[0].name)"
         if form == .rows {
-            let indices = try #require(config.object("trainable_token_indices") as? [String: [Int]])
-            #expect(indices[modules[0].name] == [0, 3, 5, 47] && indices.count == modules.count)
+            let indices = try #require(try config.object("trainable_token_indices"))
+            #expect(try indices.integers(modules[0].name) == [0, 3, 5, 47] && indices.keys.count == modules.count)
             let values = try file.floats("\(name).token_adapter.trainable_tokens_delta", shape: [4, 48])
             #expect(bits(values.values) == bits(modules[0].weight.tensor.values))
             #expect(try config.integer("r") == 1)
@@ -138,8 +138,9 @@ import Testing
                     $0 == 0
                 })
         } else {
-            #expect(config.object("rank_pattern")?[modules[0].name] as? Int == 4)
-            #expect(config.object("alpha_pattern")?[modules[0].name] as? Int == 4)
+            for key in ["rank_pattern", "alpha_pattern"] {
+                #expect(try config.object(key)?.integer(modules[0].name) == 4)
+            }
             let factor = try file.floats("\(name).lora_B.weight", shape: [48, 4])
             #expect(factor.values[3 * 4..<4 * 4] == [0, 1, 0, 0])
         }
