@@ -26,6 +26,12 @@ public struct ModelDirectoryWriter {
         self.shardBytes = shardBytes
     }
 
+    /// Refuses a source that no `config.json` can describe, before there is anything to write.
+    public func checkSource() throws(CheckpointError) {
+        guard case .gguf(let file) = source else { return }
+        _ = try ModelFamily(of: source).configurationFile(file: file.path)
+    }
+
     /// Writes the present weights of `model` into an existing folder, LoRA merged into them.
     public func write(_ model: Decoder, to folder: String) throws {
         switch source {

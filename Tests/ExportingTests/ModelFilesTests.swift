@@ -24,7 +24,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["parity/tiny", "parity/tiny-untied", "parity/tiny.gguf"])
+    @Test(arguments: [
+        "parity/tiny", "parity/tiny-untied", "parity/tiny.gguf", "parity/tiny-qwen2", "parity/tiny-qwen2.gguf",
+        "parity/tiny-qwen3.gguf", "parity/tiny-llama3", "parity/tiny-llama3.gguf", "parity/tiny-mistral.gguf",
+    ])
     func floatsSurviveInBothFormats(name: String) throws {
         let scratch = try TemporaryFolder()
         let (files, model) = try load(FixturePath.committed(name))
@@ -157,5 +160,15 @@ import Testing
             if name == "model.norm.weight" { weights[0] = .nan }
         })
         #expect(check.difference(from: other).relative == .infinity)
+    }
+
+    /// The divisors of tiny-llama3 are of no model that config.json has words for: said before anything is trained.
+    @Test func sourcesThatNoConfigurationDescribesAreRefused() throws {
+        let odd = try ModelFiles.open(FixturePath.committed("parity/tiny-llama3.gguf"))
+        #expect(throws: CheckpointError.self) { try ModelDirectoryWriter(source: odd).checkSource() }
+        for name in ["tiny.gguf", "tiny-qwen2.gguf", "tiny-llama3"] {
+            let files = try ModelFiles.open(FixturePath.committed("parity/\(name)"))
+            try ModelDirectoryWriter(source: files).checkSource()
+        }
     }
 }

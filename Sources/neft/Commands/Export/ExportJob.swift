@@ -76,8 +76,7 @@ struct ExportJob {
         let loaded = try LoadedModel(
             command.model, templateName: command.template.chatTemplate, adapter: command.adapter.adapter,
             threads: threads, compute: .float32)
-        let base = try Decoder.configuration(of: loaded.files)
-        guard base == loaded.model.configuration else {
+        guard comparable(try Decoder.configuration(of: loaded.files)) == comparable(loaded.model.configuration) else {
             throw CommandError(
                 command.adapter.adapter ?? loaded.path, found: "a model of other sizes than \(loaded.path)",
                 expected: "what was trained from it", hint: "pass the model it was trained from")
@@ -90,6 +89,13 @@ struct ExportJob {
         return Tuned(
             check: ExportCheck(loaded.model, prompts: texts.map(\.1)), texts: texts, files: loaded.files,
             team: loaded.team)
+    }
+
+    /// Sizes of a model; scaled rotary positions in hundredths, as in the base hash.
+    private func comparable(_ configuration: DecoderConfiguration) -> DecoderConfiguration {
+        var configuration = configuration
+        configuration.ropeDivisors = configuration.ropeDivisors.map { ($0 * 100).rounded() }
+        return configuration
     }
 
     private func writeFiles(of loaded: LoadedModel, to folder: String) throws {

@@ -30,6 +30,11 @@ struct TrainingRun {
         // Refusals that need no weights come first.
         plan = try ResumePlan(command, in: session)
         try session.agree { if let file = command.neurons.neurons { _ = try NeuronMask.load(file) } }
+        let method = command.method.method
+        try session.agree {
+            guard method == .full || method == .linear else { return }
+            try ModelDirectoryWriter(source: try ModelFiles.open(command.model.model)).checkSource()
+        }
         work = try Workload(
             model: command.model, template: command.template, data: command.data, split: "train", in: session)
         work.loaded.model.recomputes = command.memory.recompute
