@@ -224,7 +224,8 @@ def neurons(tasks):
 
 def write_page(results, page, left):
     images = page.parent / "images"
-    tasks = [Task(folder) for folder in sorted(results.iterdir()) if folder.is_dir() and any(folder.iterdir())]
+    folders = sorted(results.iterdir()) if results.is_dir() else []
+    tasks = [Task(folder) for folder in folders if folder.is_dir() and any(folder.iterdir())]
     if not tasks:
         return
     tasks.sort(key=lambda task: list(TITLES).index(task.name))

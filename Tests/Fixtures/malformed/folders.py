@@ -73,6 +73,7 @@ def model_cases():
     yield config("eps-negative", ["rms_norm_eps"], -1, "norm's epsilon")
     yield config("eps-1e300", ["rms_norm_eps"], 1e300, "norm's epsilon")
     yield config("scaling-llama3", ["rope_scaling"], {"rope_type": "llama3"}, "rope_scaling.factor: missing")
+    yield config("scaling-yarn", ["rope_scaling"], {"rope_type": "yarn"}, "rope_scaling: yarn")
     yield config("scaling-text", ["rope_scaling"], "linear", "rope_scaling: linear; expected an object")
     yield config("scaling-number", ["rope_scaling"], {"type": 5}, "rope_scaling.type: 5; expected a string")
     yield config("bias", ["attention_bias"], True, "attention_bias: true")
