@@ -229,30 +229,6 @@ AVX512 void neft_bf16_gemm(const uint16_t *panels, long m, long first, long last
     }
 }
 
-AVX512 void neft_bf16_gemv(const uint16_t *x, long n, long k, const uint16_t *b, long ldb, int accumulate, float *y) {
-    for (long j = 0; j < n; j += 4) {
-        const long rows = smaller(n - j, 4);
-        const uint16_t *lines[4];
-        __m512 sums[4];
-        for (int r = 0; r < 4; r++) {
-            lines[r] = b + (j + smaller(r, rows - 1)) * ldb;
-            sums[r] = _mm512_setzero_ps();
-        }
-        for (long p = 0; p < k; p += 2 * lanes) {
-            const __mmask32 mask = k - p >= 2 * lanes ? 0xffffffff : (1u << (k - p)) - 1;
-            const __m512bh left = (__m512bh)_mm512_maskz_loadu_epi16(mask, x + p);
-            for (int r = 0; r < 4; r++) {
-                _mm_prefetch((const char *)(lines[r] + 8 * ldb + p), _MM_HINT_T0);
-                sums[r] = _mm512_dpbf16_ps(sums[r], left, (__m512bh)_mm512_maskz_loadu_epi16(mask, lines[r] + p));
-            }
-        }
-        for (int r = 0; r < rows; r++) {
-            const float sum = _mm512_reduce_add_ps(sums[r]);
-            y[j + r] = accumulate ? y[j + r] + sum : sum;
-        }
-    }
-}
-
 #else
 
 int neft_bf16_gemm_is_available(void) { return 0; }
@@ -263,9 +239,6 @@ void neft_bf16_pack(const float *a, long lda, long m, long k, long first, long l
 }
 void neft_bf16_gemm(const uint16_t *panels, long m, long first, long last, int transposeB, long n, long k,
                     const uint16_t *b, long ldb, int accumulate, float *c, long ldc, uint16_t *scratch) {
-    __builtin_trap();
-}
-void neft_bf16_gemv(const uint16_t *x, long n, long k, const uint16_t *b, long ldb, int accumulate, float *y) {
     __builtin_trap();
 }
 

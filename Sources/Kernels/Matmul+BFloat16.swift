@@ -12,8 +12,10 @@ public struct PackedOperand {
     /// Of the product it is packed for: `.nt` or `.nn`.
     let kind: GEMMKind
     let words: UnsafeMutablePointer<BFloat16Bits>
-    /// One row of a forward pass stays as it is: reading the weights once is all that counts.
-    var isPlainRow: Bool { m == 1 && kind == .nt }
+    /// Few rows of a forward pass stay as they are: reading the weights once is all that counts.
+    var isPlain: Bool { m < Self.manyRows && kind == .nt }
+    /// From so many rows on a product is worth copying its right operand into panels.
+    static let manyRows = 24
 
     /// 16-bit words that `pack` writes for an operand of this shape.
     public static func wordCount(m: Int, k: Int) -> Int { neft_bf16_panels_count(m, k) }
@@ -37,8 +39,9 @@ struct BFloat16Call {
 
     @inline(__always)
     func run(scratch: UnsafeMutablePointer<BFloat16Bits>) {
-        if a.isPlainRow {
-            neft_bf16_gemv(a.words, n, a.k, b, ldb, accumulate ? 1 : 0, c)
+        if a.isPlain {
+            neft_bf16_few_rows(
+                rows.count, n, a.k, a.words + rows.lowerBound * a.k, a.k, b, ldb, accumulate ? 1 : 0, c, ldc)
         } else {
             neft_bf16_gemm(
                 a.words, a.m, rows.lowerBound, rows.upperBound, a.kind == .nt ? 1 : 0, n, a.k, b, ldb,
@@ -66,8 +69,8 @@ extension WorkerTeam {
         into words: UnsafeMutablePointer<BFloat16Bits>
     ) -> PackedOperand {
         let operand = PackedOperand(m: m, k: k, kind: kind, words: words)
-        if operand.isPlainRow {
-            neft_bf16_from_floats(x, words, k)
+        if operand.isPlain {
+            neft_bf16_from_floats(x, words, m * k)
         } else {
             forEachBlock(of: m, block: 64) { rows, _ in
                 neft_bf16_pack(x, stride, m, k, rows.lowerBound, rows.upperBound, words)

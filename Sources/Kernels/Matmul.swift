@@ -25,10 +25,16 @@ public struct GEMMCall {
     var c: UnsafeMutablePointer<Float>
     var ldc: Int
     var accumulate: Bool
+    /// By our own kernel that copies nothing: kind `.nt`, alpha 1.
+    var hasFewRows = false
 
     /// - Parameter scratch: `neft_sgemm_scratch_count` floats.
     @inline(__always)
     func run(scratch: UnsafeMutablePointer<Float>) {
+        if hasFewRows {
+            neft_sgemm_few_rows(m, n, k, a, lda, b, ldb, accumulate ? 1 : 0, c, ldc)
+            return
+        }
         if usesPanels {
             neft_sgemm(
                 kind == .tn ? 1 : 0, kind == .nt ? 1 : 0, m, n, k, alpha, a, lda, b, ldb, accumulate ? 1 : 0, c, ldc,
@@ -97,11 +103,13 @@ extension WorkerTeam {
 
     /// Whether a product of this shape is worth the copies into panels: a few rows of A are a matter of reading B once.
     @inline(__always)
-    func usesPanels(m: Int, n: Int, k: Int) -> Bool { hasPanelKernel && m >= 24 && n >= 16 && k >= 16 }
+    func usesPanels(m: Int, n: Int, k: Int) -> Bool {
+        hasPanelKernel && m >= PackedOperand.manyRows && n >= 16 && k >= 16
+    }
 
     /// `C [m, n] = op(A) · op(B)`, or `C += …` when `accumulate`; row-major and dense (`ldc` = n unless given).
     ///
-    /// The bits do not depend on the number of threads: our own kernel gives a value the same bits in any tile, and for
+    /// The bits do not depend on the number of threads: our own kernels give a value the same bits in any tile, and for
     /// OpenBLAS the tiles depend on (m, n) alone. On one CPU type the same operands always give the same bits. `C` must
     /// not overlap the operands.
     public func gemm(
@@ -112,8 +120,10 @@ extension WorkerTeam {
         let lda = kind == .tn ? m : k
         let ldb = kind == .nt ? k : n
         let usesPanels = usesPanels(m: m, n: n, k: k)
+        let hasFewRows = hasPanelKernel && kind == .nt && m < PackedOperand.manyRows
         let (rowTiles, columnTiles) =
-            usesPanels ? panelTiles(kind, m: m, n: n, threads: threads) : gemmTiles(m: m, n: n)
+            hasFewRows
+            ? (1, threads) : usesPanels ? panelTiles(kind, m: m, n: n, threads: threads) : gemmTiles(m: m, n: n)
         forEach(tiles: rowTiles * columnTiles) { tile, worker in
             let rows = gemmCut(m, into: rowTiles, at: tile / columnTiles)
             let columns = gemmCut(n, into: columnTiles, at: tile % columnTiles)
@@ -123,7 +133,8 @@ extension WorkerTeam {
                     usesPanels: usesPanels, kind: kind, m: rows.count, n: columns.count, k: k, alpha: 1,
                     a: a + (kind == .tn ? rows.lowerBound : rows.lowerBound * lda), lda: lda,
                     b: b + (kind == .nt ? columns.lowerBound * ldb : columns.lowerBound), ldb: ldb,
-                    c: c + rows.lowerBound * n + columns.lowerBound, ldc: n, accumulate: accumulate),
+                    c: c + rows.lowerBound * n + columns.lowerBound, ldc: n, accumulate: accumulate,
+                    hasFewRows: hasFewRows),
                 worker: worker)
         }
     }

@@ -57,6 +57,40 @@ import Testing
         }
     }
 
+    /// Products of few rows, inside larger matrices, with whatever is left over along each side.
+    @Test(.enabled(if: CPU.hasPanelKernel), arguments: [1, 2, 5, 6, 7, 13, 23])
+    func fewRowsWithStrides(m: Int) {
+        for (n, k) in [(1, 1), (3, 15), (4, 16), (5, 17), (9, 577), (66, 40)] {
+            let (lda, ldb, ldc) = (k + 3, k + 5, n + 7)
+            let (a, b) = (randomFloats(m * lda, seed: 8), randomFloats(n * ldb, seed: 9))
+            let start = randomFloats(m * ldc, seed: 10)
+            for accumulate in [false, true] {
+                var (c, expected) = (start, start)
+                neft_sgemm_few_rows(m, n, k, a, lda, b, ldb, accumulate ? 1 : 0, &c, ldc)
+                for i in 0..<m {
+                    for j in 0..<n {
+                        let sum = (0..<k).reduce(0.0) { $0 + Double(a[i * lda + $1]) * Double(b[j * ldb + $1]) }
+                        expected[i * ldc + j] = Float(sum) + (accumulate ? start[i * ldc + j] : 0)
+                    }
+                }
+                #expect(relativeError(c, expected) < 2e-6)
+                for i in 0..<m { #expect(c[i * ldc + n..<(i + 1) * ldc] == start[i * ldc + n..<(i + 1) * ldc]) }
+            }
+        }
+    }
+
+    /// A row has the same bits whatever other rows there are, on any number of threads.
+    @Test(.enabled(if: CPU.hasPanelKernel)) func fewRowsHaveTheBitsOfEach() {
+        let (m, n, k) = (23, 301, 577)
+        let (a, b) = (randomFloats(m * k, seed: 11), randomFloats(n * k, seed: 12))
+        var (all, one) = ([Float](repeating: 0, count: m * n), [Float](repeating: 0, count: n))
+        WorkerTeam(threads: 3).gemm(.nt, m: m, n: n, k: k, a, b, &all)
+        for row in 0..<m {
+            WorkerTeam(threads: 1).gemm(.nt, m: 1, n: n, k: k, Array(a[row * k..<(row + 1) * k]), b, &one)
+            #expect(one.map(\.bitPattern) == all[row * n..<(row + 1) * n].map(\.bitPattern))
+        }
+    }
+
     /// The kernel's promise on which the tiles rest.
     @Test(.enabled(if: CPU.hasPanelKernel)) func aTileHasTheBitsOfTheWhole() {
         let (m, n, k) = (61, 205, 1300)

@@ -26,10 +26,6 @@ void neft_bf16_pack(const float *a, long lda, long m, long k, long first, long l
 void neft_bf16_gemm(const uint16_t *panels, long m, long first, long last, int transposeB, long n, long k,
                     const uint16_t *b, long ldb, int accumulate, float *c, long ldc, uint16_t *scratch);
 
-/// `y [n] = B x (+ y)` for one row `x [k]` of bfloat16 and `B [n, k]` with `ldb` words per row. The order of the sums
-/// depends on k alone.
-void neft_bf16_gemv(const uint16_t *x, long n, long k, const uint16_t *b, long ldb, int accumulate, float *y);
-
 /// Rounds to bfloat16, to nearest, ties to even; a NaN stays one.
 void neft_bf16_from_floats(const float *values, uint16_t *words, size_t count);
 

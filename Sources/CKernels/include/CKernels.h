@@ -5,6 +5,7 @@
 #include "Bfloat16.h"
 #include "Bfloat16GEMM.h"
 #include "ByteplaneCodec.h"
+#include "FewRows.h"
 #include "SinglePrecisionGEMM.h"
 #include "SharedCounter.h"
 #include "SquareRoot.h"
