@@ -28,6 +28,11 @@ public final class GGUFFile: @unchecked Sendable {
                 file: path, item: item, found: found, expected: expected,
                 hint: "the file is damaged or of an unknown kind: download or convert it again")
         }
+        func name(_ what: String) throws(CheckpointError) -> String {
+            let name = try GGUFValue.string(&reader, what)
+            guard !name.isEmpty else { throw failure(nil, "\(what) that is empty", "a name") }
+            return name
+        }
         let magic = try reader.bytes(4, "the magic number")
         guard Array(magic) == Self.magic else {
             throw failure(nil, "starts with bytes \(Array(magic))", "a GGUF file, which starts with \"GGUF\"")
@@ -39,7 +44,7 @@ public final class GGUFFile: @unchecked Sendable {
         var metadata: [String: GGUFValue] = [:]
         var elements = GGUFValue.maxElements
         for _ in 0..<valueCount {
-            let key = try GGUFValue.string(&reader, "a metadata key")
+            let key = try name("a metadata key")
             let type = try reader.integer(UInt32.self, key)
             let value = try GGUFValue(&reader, type: type, key: key, depth: 0, elements: &elements)
             guard metadata.updateValue(value, forKey: key) == nil else {
@@ -48,7 +53,7 @@ public final class GGUFFile: @unchecked Sendable {
         }
         var heads: [(name: String, type: UInt32, shape: [Int], offset: UInt64)] = []
         for _ in 0..<tensorCount {
-            let name = try GGUFValue.string(&reader, "a tensor's name")
+            let name = try name("a tensor's name")
             let rank = try reader.integer(UInt32.self, name)
             guard rank >= 1, rank <= 4 else { throw failure(name, "\(rank) dimensions", "1 to 4") }
             var shape: [Int] = []

@@ -75,6 +75,7 @@ public struct JSONSyntax {
         case UInt8(ascii: "t"): try word("true")
         case UInt8(ascii: "f"): try word("false")
         case UInt8(ascii: "n"): try word("null")
+        case 0x80... where characterLength() == 0: throw fault(Self.notUTF8)
         default: try number()
         }
         return true

@@ -55,7 +55,7 @@ struct RowReader {
     }
 
     /// Far more bytes than any model can take in.
-    private static let longestRow = 64 << 20
+    private static let longestRow = 16 << 20
 
     private func tooLong(_ line: Int) -> DatasetError {
         DatasetError(

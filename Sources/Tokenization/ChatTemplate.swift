@@ -56,9 +56,12 @@ public enum ChatTemplate: Sendable, Equatable {
         source: String?, file: String, marks: TextMarks = TextMarks()
     ) throws(TokenizationError) -> ChatTemplate {
         guard let source else { return .none }
+        // Known ones are much shorter, and comparing takes time.
         let found =
-            ChatML.recognise(source) ?? InstTemplates.recognise(source, marks: marks)
-            ?? HeaderTemplates.recognise(source, marks: marks) ?? AlpacaTemplate.recognise(source, marks: marks)
+            source.utf8.count > 1 << 16
+            ? nil
+            : ChatML.recognise(source) ?? InstTemplates.recognise(source, marks: marks)
+                ?? HeaderTemplates.recognise(source, marks: marks) ?? AlpacaTemplate.recognise(source, marks: marks)
         if let found { return found }
         throw TokenizationError(
             file: file, found: "unknown chat template \"\(source.prefix(60))…\"",

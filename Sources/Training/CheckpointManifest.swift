@@ -35,22 +35,35 @@ struct CheckpointManifest: Codable, Equatable {
             String(decoding: try encoder.encode(self), as: UTF8.self) + "\n", to: "\(folder)/\(Self.name)")
     }
 
-    /// What is wrong with the checkpoint in a folder; nil if it is whole.
-    static func fault(in folder: String) -> String? {
+    /// Why a folder's checkpoint is not whole.
+    struct Fault: Error { let found: String }
+
+    /// The manifest of a folder, after checking that the checkpoint is whole.
+    static func read(in folder: String) throws(Fault) -> CheckpointManifest {
         let data: Data
         do throws(SmallFile.Problem) { data = try SmallFile.readJSON("\(folder)/\(name)") } catch {
-            return error.isMissing ? "no \(name)" : "\(name) is damaged: \(error.found)"
+            throw Fault(found: error.isMissing ? "no \(name)" : "\(name) is damaged: \(error.found)")
         }
-        guard let manifest = try? JSONDecoder().decode(Self.self, from: data) else { return "\(name) is damaged" }
-        for name in [TrainingCheckpoint.recordName, TrainingCheckpoint.momentsName] where manifest.files[name] == nil {
-            return "\(Self.name) does not list \(name)"
+        guard let manifest = try? JSONDecoder().decode(Self.self, from: data) else {
+            throw Fault(found: "\(name) is damaged")
         }
         for (name, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
-            guard !name.contains("/") else { return "\(Self.name) is damaged: \"\(name)\" is a path" }
-            guard let found = try? File(path: "\(folder)/\(name)") else { return "\(name) is missing or unreadable" }
-            if found.bytes != expected.bytes { return "\(name) has \(found.bytes) bytes, not \(expected.bytes)" }
-            if found != expected { return "\(name) has other bytes than it was saved with" }
+            guard !name.contains("/") else { throw Fault(found: "\(Self.name) is damaged: \"\(name)\" is a path") }
+            guard let found = try? File(path: "\(folder)/\(name)") else {
+                throw Fault(found: "\(name) is missing or unreadable")
+            }
+            guard found.bytes == expected.bytes else {
+                throw Fault(found: "\(name) has \(found.bytes) bytes, not \(expected.bytes)")
+            }
+            guard found == expected else { throw Fault(found: "\(name) has other bytes than it was saved with") }
         }
-        return nil
+        return manifest
+    }
+
+    /// Refuses a checkpoint of which a file is not listed: nobody has looked whether it is whole.
+    func requireListed(_ names: [String]) throws(Fault) {
+        for name in names where files[name] == nil {
+            throw Fault(found: "\(Self.name) does not list \(name)")
+        }
     }
 }

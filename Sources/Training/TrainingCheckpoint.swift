@@ -32,11 +32,16 @@ public struct TrainingCheckpoint: Sendable {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
             throw damaged("no such folder")
         }
-        if let fault = CheckpointManifest.fault(in: path) { throw damaged(fault) }
-        do {
-            record = try CheckpointRecord(bytes: Array(try SmallFile.readJSON("\(path)/\(Self.recordName)")))
+        do throws(CheckpointManifest.Fault) {
+            let manifest = try CheckpointManifest.read(in: path)
+            try manifest.requireListed([Self.recordName, Self.momentsName])
+            guard let record = try? CheckpointRecord(bytes: Array(SmallFile.readJSON("\(path)/\(Self.recordName)")))
+            else { throw CheckpointManifest.Fault(found: "\(Self.recordName) cannot be read") }
+            let hasMask = record.maker.maskHash != nil
+            try manifest.requireListed([Self.weightsName(hasMask: hasMask)] + (hasMask ? [Self.maskName] : []))
+            self.record = record
         } catch {
-            throw damaged("\(Self.recordName) cannot be read")
+            throw damaged(error.found)
         }
         if let fault = record.fault { throw damaged("\(Self.recordName): \(fault)") }
         self.path = path

@@ -58,7 +58,7 @@ import Testing
         #expect(try values.text("dtype") == "float32" && values.text("torch_dtype") == "float32")
         #expect(try values.text("hidden_act") == "silu")
         #expect(try values.number("rope_theta") == 10_000 && values.number("rms_norm_eps") == 1e-5)
-        #expect(values.object("rope_parameters")?["rope_theta"] as? Double == 10_000)
+        #expect(try values.object("rope_parameters")?.number("rope_theta") == 10_000)
         let tokenizer = try String(contentsOfFile: folder.finalPath + "/tokenizer.json", encoding: .utf8)
         #expect(tokenizer == "{\"tokens\": 1}")
         // Training went on in memory: the source's file is untouched.
