@@ -147,7 +147,9 @@ struct ReportTests {
         try samples.write("", "a/metrics.jsonl")
         try samples.write("BLEU 20\n", "a/evaluation-x.json")
         #expect(
-            message(run).contains("evaluation-x.json: no figure such as \"bleu\"; expected the output of neft evaluate")
+            message(run).contains(
+                "evaluation-x.json: no JSON object with a figure such as \"bleu\"; expected the output of neft evaluate"
+            )
         )
         try FileManager.default.removeItem(atPath: run + "/evaluation-x.json")
         try samples.write("{}", "a/dynamics.json")
