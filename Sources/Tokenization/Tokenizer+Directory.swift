@@ -87,7 +87,7 @@ extension Tokenizer {
     }
 
     private static func path(_ name: String, _ directory: String) -> String {
-        URL(fileURLWithPath: directory).appendingPathComponent(name).path
+        "\(directory)/\(name)"
     }
 
     private static func merges(

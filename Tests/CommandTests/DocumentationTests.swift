@@ -7,14 +7,14 @@ import Testing
     static let rows = (1...12).map { #"{"prompt": "What follows \#($0)?", "completion": "\#($0 + 1) does."}"# + "\n" }
 
     /// A folder with a model, `data/train.jsonl`, `valid.jsonl`, `test.jsonl` and `cluster/`.
-    private func sandbox() throws -> Sandbox {
+    /// - Parameter context: of the model, in tokens.
+    private func sandbox(context: Int) throws -> Sandbox {
         let sandbox = try Sandbox()
-        // Longer texts than the other tests': evaluations are to answer with as many tokens as neft allows by itself.
-        let config = try String(contentsOfFile: sandbox.path("model/config.json"), encoding: .utf8)
+        let configuration = String(decoding: try sandbox.read("model/config.json"), as: UTF8.self)
         try sandbox.write(
             "model/config.json",
-            config.replacingOccurrences(
-                of: "\"max_position_embeddings\": 256", with: "\"max_position_embeddings\": 1024"))
+            configuration.replacing(
+                "\"max_position_embeddings\": 256", with: "\"max_position_embeddings\": \(context)"))
         try FileManager.default.createDirectory(atPath: sandbox.path("data"), withIntermediateDirectories: true)
         try sandbox.write("data/train.jsonl", Self.rows[..<8].joined())
         try sandbox.write("data/valid.jsonl", Self.rows[8..<10].joined())
@@ -58,7 +58,7 @@ import Testing
             try name != "docs/troubleshooting.md" && DocumentationPage(name).blocks.contains { $0.commands != nil }
         })
     func examplesRun(page: String) async throws {
-        let sandbox = try sandbox()
+        let sandbox = try sandbox(context: 1024)
         let commands = try DocumentationPage(page).blocks.compactMap(\.commands).joined(separator: "\n")
         let outcome = try await run(commands, in: sandbox)
         #expect(outcome.exitCode == 0, "\(page): \(outcome)")
@@ -85,7 +85,7 @@ import Testing
         let blocks = try DocumentationPage("docs/troubleshooting.md").blocks.filter { $0.heading == heading }
         #expect(blocks.map(\.language) == ["sh", "text"])
         guard let commands = blocks[0].commands, blocks[0].comments["as root"] == nil || geteuid() == 0 else { return }
-        let outcome = try await run(commands, in: try sandbox())
+        let outcome = try await run(commands, in: try sandbox(context: 256))
         let message = blocks[1].text
         let isWarning = message.hasPrefix("neft: warning: ")
         #expect(isWarning ? outcome.exitCode == 0 : outcome.exitCode != 0, "\(outcome)")

@@ -119,7 +119,7 @@ def gguf_cases():
     yield bad("cut-in-the-tensors", whole[: whole.index(b"output_norm")], "inside a tensor's name")
     yield bad("cut-in-the-data", whole[:-64], "output_norm.weight")
     yield bad("values-of-2-64", gguf([], [], (0, 2**64 - 1)), "a metadata key that is empty")
-    yield bad("values-of-2-40", gguf(values, tensors, (len(tensors), 2**40)), "a metadata key")
+    yield bad("values-of-2-40", gguf(values, tensors, (len(tensors), 2**40)), "a metadata key: a text of")
     yield bad("tensors-of-2-63", gguf([], [], (2**63, 0)), "a tensor's name that is empty")
     yield bad("sparse-values", Sparse(b"GGUF" + struct.pack("<IQQ", 3, 0, 2**62), 1 << 40), "a metadata key that is empty")
     yield bad("sparse-tensors", Sparse(b"GGUF" + struct.pack("<IQQ", 3, 2**62, 0), 1 << 40), "a tensor's name that is empty")
