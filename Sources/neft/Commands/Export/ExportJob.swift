@@ -32,19 +32,22 @@ struct ExportJob {
 
     func run() throws -> Result {
         // What is cheap to refuse comes before anything is made.
-        if let adapter = command.adapter.adapter { try refuse(try Adapter(path: adapter), path: adapter) }
+        let adapter = try command.adapter.adapter.map { try Adapter(path: $0) }
+        if let adapter { try refuse(adapter, path: command.adapter.adapter ?? "") }
+        let isLowRank = if case .lowRank = adapter { true } else { false }
+        let tolerance = type.tolerance(addsProducts: command.format.isAdapter || isLowRank)
         return try AtomicFolder.write(command.output.output) { folder in
             let tuned = try write(to: folder)
             let difference = try difference(of: folder, from: tuned)
-            guard difference.relative <= type.tolerance else {
+            guard difference.relative <= tolerance else {
                 throw ExportFailure(
-                    output: command.output.output, found: difference, tolerance: type.tolerance,
+                    output: command.output.output, found: difference, tolerance: tolerance,
                     hint: type == .f32
                         ? "this is a fault of neft"
                         : "the weights do not survive \(type.rawValue): choose another --type")
             }
             let files = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
-            return Result(files: files, difference: difference, tolerance: type.tolerance)
+            return Result(files: files, difference: difference, tolerance: tolerance)
         }
     }
 
