@@ -27,10 +27,11 @@ test:  ## install what the tests need and run all of them
 test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 4 minutes)
 	Tests/cluster/run
 
-test-long:  ## 20,000 strings per tokenizer; disturb a run twenty times; install; test as an ordinary user (root; 40 minutes)
+test-long:  ## 20,000 strings per tokenizer; disturb a run twenty times; install; documentation; test as an ordinary user (root; 50 minutes)
 	Tests/long/tokenizers
 	Tests/long/chaos
 	Tests/long/install
+	cluster/make-docs
 	Tests/long/ordinary-user
 
 bench:  ## measure beside PyTorch, PEFT and llama.cpp (own environment in the cache folder); fills docs/performance.md (90 minutes)

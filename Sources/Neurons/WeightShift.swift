@@ -7,6 +7,7 @@ public enum WeightShift {
     /// - Parameters:
     ///   - before: `[count]`.
     ///   - after: `[count]`.
+    ///   - count: values of a row.
     public static func score(_ before: UnsafePointer<Float>, _ after: UnsafePointer<Float>, count: Int) -> Double {
         var (a, b) = (0.0, 0.0)
         for i in 0..<count {
