@@ -34,6 +34,7 @@ test-long:  ## 20,000 strings per tokenizer; damaged files for 10 minutes a read
 	Tests/long/consumers
 	Tests/long/chaos
 	Tests/long/install
+	cluster/make-docs
 	Tests/long/ordinary-user
 
 bench:  ## measure beside PyTorch, PEFT and llama.cpp (own environment in the cache folder); fills docs/performance.md (90 minutes)

@@ -34,7 +34,11 @@ public final class FloatTensor: @unchecked Sendable {
     }
 
     /// A tensor for products in bfloat16. Its floats take addresses, but memory only as rows are materialised.
-    /// - Parameter exact: of the same shape, where `half` was rounded from it; its floats are what rows begin with.
+    /// - Parameters:
+    ///   - name: in Hugging Face checkpoints.
+    ///   - shape: sizes, slowest first.
+    ///   - half: the values in bfloat16, as many as `shape` says.
+    ///   - exact: of the same shape, where `half` was rounded from it; its floats are what rows begin with.
     public init(name: String, shape: [Int], half: HalfTensor, exact: FloatTensor? = nil) {
         let storage = TensorStorage(count: shape.reduce(1, *), isSparse: true)
         self.name = name

@@ -123,7 +123,8 @@ public final class GGUFFile: @unchecked Sendable {
     /// A tensor dequantised to fp32, `[out, in]`.
     ///
     /// - Parameters:
-    ///   - name: the file's name for it. `hfName` is the result's.
+    ///   - name: the file's name for it.
+    ///   - hfName: the result's name.
     ///   - shape: what the model needs.
     ///   - rowOf: where row `i` of the file belongs in the result; nil keeps the order.
     public func floats(

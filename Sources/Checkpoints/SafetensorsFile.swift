@@ -98,7 +98,9 @@ public final class SafetensorsFile: @unchecked Sendable {
 
     /// A weight as fp32: in place where the file holds aligned F32, otherwise widened into new memory.
     ///
-    /// - Parameter shape: what the model needs; nil takes what the file has.
+    /// - Parameters:
+    ///   - name: of the tensor in the file.
+    ///   - shape: what the model needs; nil takes what the file has.
     public func floats(_ name: String, shape: [Int]? = nil) throws(CheckpointError) -> FloatTensor {
         let entry = try self.entry(name, shape: shape)
         let source = file.base + entry.bytes.lowerBound

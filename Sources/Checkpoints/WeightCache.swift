@@ -20,7 +20,9 @@ public struct WeightCache {
     /// The cached tensors, made if they are not there yet, one after the other. Several processes may ask at once: one
     /// makes the file, the others wait for it.
     /// - Parameters:
+    ///   - type: of the values in the file.
     ///   - salt: what else decides the values.
+    ///   - tensors: what the file is to hold, in this order.
     ///   - read: a tensor's floats.
     /// - Returns: nil where no file can be written.
     /// - Throws: what `read` throws, if it is called.

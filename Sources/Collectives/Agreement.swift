@@ -16,7 +16,9 @@ extension Communicator {
     /// Checks that all ranks have the same value of something, such as the hash of a file. Every rank throws the same
     /// error if they have not: it names the ranks whose value differs from the most common one (of equally common ones
     /// the lowest rank's).
-    /// - Parameter subject: what it is the value of, as the reader knows it.
+    /// - Parameters:
+    ///   - subject: what it is the value of, as the reader knows it.
+    ///   - value: this rank's.
     public func requireAgreement(on subject: String, value: String) throws(CollectiveError) {
         guard let all = disagreement(on: value) else { return }
         var votes: [String: Int] = [:]

@@ -47,6 +47,7 @@ public final class ExchangeReplay {
     private let sink: TensorStorage
 
     /// - Parameters:
+    ///   - communicator: the ranks of the run.
     ///   - gradient: this rank's packed gradient.
     ///   - before: the packed weights before a step; the same on all ranks. All are read only, and of one length.
     ///   - after: the packed weights after it.
@@ -64,9 +65,12 @@ public final class ExchangeReplay {
     }
 
     /// Collective.
-    /// - Parameter computeSeconds: of a step, replayed as pauses: a third for a forward pass that needs one bucket of the
-    ///   last step's weights before each of them, two thirds for a backward pass after each of which one bucket of
-    ///   gradients is ready.
+    /// - Parameters:
+    ///   - options: how the values travel.
+    ///   - steps: how many are measured, at least 1, after some that warm up.
+    ///   - computeSeconds: of a step, replayed as pauses: a third for a forward pass that needs one bucket of the
+    ///     last step's weights before each of them, two thirds for a backward pass after each of which one bucket of
+    ///     gradients is ready.
     public func run(_ options: ExchangeOptions, steps: Int, computeSeconds: Double? = nil) throws(CollectiveError)
         -> Result
     {

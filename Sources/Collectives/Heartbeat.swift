@@ -13,6 +13,7 @@ public final class Heartbeat {
     /// Begins to watch. Collective.
     ///
     /// - Parameters:
+    ///   - communicator: the ranks of the run.
     ///   - timeout: seconds of silence that end the run; more than 0.
     ///   - onWarning: called on the watching thread of the rank that has missed another for a sixth of the timeout, with a
     ///     line that names it, and once more should it come back.

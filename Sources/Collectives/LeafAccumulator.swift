@@ -43,7 +43,10 @@ public final class LeafAccumulator {
 
     /// The same in two parts, for a last leaf whose values are complete one range after another: sums all leaves but the
     /// last. Then the caller writes the last leaf to the place this returns, and calls `addLast` for each range.
-    /// - Parameter leaves: not empty.
+    /// - Parameters:
+    ///   - leaves: not empty.
+    ///   - result: where the sum goes; overwritten.
+    ///   - compute: writes a leaf to the place it is given.
     public func sumAllButLast<Failure: Error>(
         leaves: Range<Int>, into result: UnsafeMutableBufferPointer<Float>,
         compute: (_ leaf: Int, _ into: UnsafeMutableBufferPointer<Float>) throws(Failure) -> Void

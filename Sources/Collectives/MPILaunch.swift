@@ -17,7 +17,9 @@ public enum MPILaunch {
 
     /// What is wrong with the launch, if `size` ranks found each other where Slurm started another number of tasks:
     /// each task would then do the whole run by itself and overwrite the others' files.
-    /// - Parameter size: the size of the MPI world, 1 without MPI.
+    /// - Parameters:
+    ///   - environment: of the process.
+    ///   - size: the size of the MPI world, 1 without MPI.
     public static func problem(environment: [String: String], size: Int) -> CollectiveError? {
         guard let tasks = slurmTasks(environment: environment), tasks != size else { return nil }
         return CollectiveError(

@@ -17,7 +17,10 @@ extension RowExchange {
     /// The same on a thread of its own, while the gradient is still being computed: a bucket is sent when
     /// `gradientIsReady` has said that it is complete. Until `finishReduce` has returned, `gradient` is not to be
     /// touched but for buckets that are not ready yet, and the communicator is not to be used.
-    /// - Parameter order: every bucket of `slices` once, in the order in which they are sent; the same on all ranks.
+    /// - Parameters:
+    ///   - gradient: this rank's, `[count]`.
+    ///   - leafCount: micro-batches of the step, over all ranks.
+    ///   - order: every bucket of `slices` once, in the order in which they are sent; the same on all ranks.
     public func startReduce(_ gradient: UnsafeMutableBufferPointer<Float>, leafCount: Int, order: [Int]) {
         precondition(order.sorted() == Array(0..<slices.bucketCount), "startReduce: not every bucket once")
         precondition(!isSharing, "startReduce: weights are on their way")

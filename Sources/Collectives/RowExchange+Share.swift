@@ -30,7 +30,11 @@ extension RowExchange {
     /// sent when `valuesAreReady` has said that this rank's are complete. Until `finishShare` has returned, `newValues`
     /// is not to be touched but for buckets that are not ready yet, what `write` takes not but for buckets that
     /// `waitForShared` has waited for, and the communicator and other methods are not to be used. Collective.
-    /// - Parameter order: every bucket of `slices` once, in the order in which they are sent; the same on all ranks.
+    /// - Parameters:
+    ///   - newValues: `[count]`; those of this rank are sent.
+    ///   - order: every bucket of `slices` once, in the order in which they are sent; the same on all ranks.
+    ///   - read: gives the present values of a range.
+    ///   - write: takes the new values of a range.
     public func startShare(
         _ newValues: UnsafeMutableBufferPointer<Float>, order: [Int],
         read: @escaping (_ range: Range<Int>, _ into: UnsafeMutablePointer<Float>) -> Void,

@@ -91,7 +91,9 @@ public final class RowExchange {
 
     /// Collective where ranks share memory.
     /// - Parameters:
+    ///   - communicator: the ranks of the run.
     ///   - count: values in the buffer; the same on every rank, as are the options.
+    ///   - options: how the values travel.
     ///   - bucketValues: about how many values are exchanged at a time; see `SliceLayout`.
     public init(communicator: any Communicator, count: Int, options: ExchangeOptions, bucketValues: Int? = nil) {
         let (size, rank) = (communicator.size, communicator.rank)

@@ -17,8 +17,11 @@ public struct SliceLayout: Equatable, Sendable {
     /// Buckets in the buffer; at least 1 unless it is empty.
     public let bucketCount: Int
 
-    /// - Parameter bucketValues: about how many values a bucket has; by default a tenth of the buffer within 1 to 8 MB,
-    ///   more if there are so many ranks that slices would be shorter than four blocks.
+    /// - Parameters:
+    ///   - count: values in the buffer.
+    ///   - size: number of ranks.
+    ///   - bucketValues: about how many values a bucket has; by default a tenth of the buffer within 1 to 8 MB,
+    ///     more if there are so many ranks that slices would be shorter than four blocks.
     public init(count: Int, size: Int, bucketValues: Int? = nil) {
         precondition(count >= 0 && size >= 1, "SliceLayout: \(count) values on \(size) ranks")
         precondition(bucketValues ?? 1 >= 1, "SliceLayout: buckets of \(bucketValues ?? 0) values")

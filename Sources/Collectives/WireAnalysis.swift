@@ -43,6 +43,7 @@ public struct WireAnalysis: Equatable, Sendable {
     public var codedBits: Double { plainBytes == 0 ? 0 : Double(codedBytes) / Double(plainBytes) * 32 }
 
     /// - Parameters:
+    ///   - content: what the values are.
     ///   - values: gradients, or new weights.
     ///   - base: `[values.count]`, for `delta` and `delta16`: the weights before.
     public init(

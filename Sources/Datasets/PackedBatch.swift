@@ -32,8 +32,10 @@ public struct PackedBatch: Sendable, Equatable {
 
     /// Packs rows. `isTarget[i]` says whether token `i` is predicted (from `i - 1`); `isTarget[0]` must be false.
     ///
-    /// - Parameter sharingPrefix: lets the rows share the longest beginning that they have in common and that lies
-    ///   before every row's first prediction.
+    /// - Parameters:
+    ///   - rows: tokens of each row, and which of them are predicted; both of one length.
+    ///   - sharingPrefix: lets the rows share the longest beginning that they have in common and that lies
+    ///     before every row's first prediction.
     public init(rows: [(tokens: [Int32], isTarget: [Bool])], sharingPrefix: Bool = true) {
         if sharingPrefix, rows.count > 1, let first = rows.first {
             var shared = first.tokens.count

@@ -23,6 +23,9 @@ public struct Sampler: Sendable {
     /// - Parameters:
     ///   - tokenCounts: tokens of each row; at least one row.
     ///   - targetCounts: of them, those in the loss.
+    ///   - seed: decides the order of the rows.
+    ///   - globalBatch: rows of a step.
+    ///   - microBatch: rows of a micro-batch, at most.
     public init(tokenCounts: [Int], targetCounts: [Int], seed: UInt64, globalBatch: Int, microBatch: Int) {
         precondition(!tokenCounts.isEmpty && tokenCounts.count == targetCounts.count, "Sampler: no rows")
         precondition(globalBatch >= 1 && microBatch >= 1, "Sampler: batches of \(globalBatch) and \(microBatch)")

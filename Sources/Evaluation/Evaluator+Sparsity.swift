@@ -43,8 +43,10 @@ extension Evaluator {
     /// counts for each of them. Whole numbers: exact for any number of ranks.
     ///
     /// - Parameters:
+    ///   - rows: at least one.
     ///   - threshold: of the magnitude, more than 0.
     ///   - team: counts while the model does not compute.
+    ///   - progress: called after each batch of this rank.
     public func sparsity(
         _ rows: [EvaluationRow], threshold: Float, team: WorkerTeam,
         progress: (EvaluationProgress) -> Void = { _ in }

@@ -46,6 +46,8 @@ public struct Evaluator {
     /// All of `metrics` on `rows`.
     ///
     /// - Parameters:
+    ///   - rows: at least one.
+    ///   - metrics: what to measure.
     ///   - decode: the text of generated tokens.
     ///   - progress: called after each batch of this rank.
     /// - Throws: if a row cannot be evaluated: no rows, no target, a token the model does not know, too long.

@@ -22,7 +22,12 @@ public struct AdamWStep: Sendable, Equatable {
 
     /// - Parameters:
     ///   - update: number `t` of this update, from 1.
+    ///   - learningRate: of this step.
     ///   - weightDecay: decoupled (Loshchilov & Hutter 2019).
+    ///   - gradientScale: what the gradient is multiplied with first.
+    ///   - beta1: decay of the first moment.
+    ///   - beta2: decay of the second moment.
+    ///   - epsilon: added to the root of the second moment.
     public init(
         update: Int, learningRate: Double, weightDecay: Double, gradientScale: Float = 1, beta1: Double = 0.9,
         beta2: Double = 0.999, epsilon: Double = 1e-8
@@ -48,6 +53,8 @@ public struct AdamWStep: Sendable, Equatable {
 ///   - gradient: `[count]`; the new weights afterwards.
 ///   - firstMoment: `[count]`, updated.
 ///   - secondMoment: `[count]`, updated.
+///   - count: number of values.
+///   - step: constants of this update.
 public func adamW(
     weights: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, firstMoment: UnsafeMutablePointer<Float>,
     secondMoment: UnsafeMutablePointer<Float>, count: Int, step: AdamWStep

@@ -47,10 +47,16 @@ public struct AttentionRows: Sendable {
 /// Causal softmax attention, block-diagonal over packed rows. Vaswani et al. 2017, grouped queries Ainslie et al. 2023.
 ///
 /// - Parameters:
+///   - team: the threads that compute.
 ///   - out: `[T, H · D]`, overwritten.
 ///   - logSumExp: `[T, H]`, overwritten with the log of each softmax's denominator, for the backward pass.
-///   - q: `[T, H · D]`, rotated. k, v: `[T, KV · D]`.
+///   - q: `[T, H · D]`, rotated.
+///   - k: `[T, KV · D]`, rotated.
+///   - v: `[T, KV · D]`.
+///   - rows: where each row is among the tokens.
+///   - shape: heads and their size.
 ///   - scratch: `attentionScratchCount` floats per worker.
+///   - scratchStride: floats from one worker's scratch to the next one's.
 public func attentionForward(
     _ team: WorkerTeam, out: UnsafeMutablePointer<Float>, logSumExp: UnsafeMutablePointer<Float>,
     q: UnsafePointer<Float>, k: UnsafePointer<Float>, v: UnsafePointer<Float>, rows: AttentionRows,
@@ -100,9 +106,20 @@ public func attentionPrefixCount(rows: Int, prefix: Int, shape: AttentionShape) 
 /// Gradients of `attentionForward`'s inputs; all overwritten. Probabilities are computed again from `logSumExp`.
 ///
 /// - Parameters:
-///   - dQ: `[T, H · D]`. dK, dV: `[T, KV · D]`.
+///   - team: the threads that compute.
+///   - dQ: `[T, H · D]`.
+///   - dK: `[T, KV · D]`.
+///   - dV: `[T, KV · D]`.
 ///   - dOut: `[T, H · D]`, the output's gradient.
 ///   - out: `[T, H · D]`, the output.
+///   - logSumExp: what the forward pass wrote.
+///   - q: `[T, H · D]`, rotated, as in the forward pass.
+///   - k: `[T, KV · D]`, rotated, as in the forward pass.
+///   - v: `[T, KV · D]`.
+///   - rows: where each row is among the tokens.
+///   - shape: heads and their size.
+///   - scratch: `attentionScratchCount` floats per worker.
+///   - scratchStride: floats from one worker's scratch to the next one's.
 ///   - prefixGradients: `attentionPrefixCount` floats of scratch, not used without a prefix. Each row writes its own
 ///     part, and the parts are added in row order.
 public func attentionBackward(

@@ -3,10 +3,13 @@ import Glibc
 /// Attention of one new token per sequence over its cached keys and values.
 ///
 /// - Parameters:
+///   - team: the threads that compute.
 ///   - out: `[n, H · D]`, overwritten.
 ///   - q: `[n, H · D]`, rotated.
 ///   - caches: for each of the `n` sequences its keys and values, `[length, KV · D]` each, the new token's included.
+///   - shape: heads and their size.
 ///   - scratch: the longest length in floats, per worker.
+///   - scratchStride: floats from one worker's scratch to the next one's.
 public func cachedAttention(
     _ team: WorkerTeam, out: UnsafeMutablePointer<Float>, q: UnsafePointer<Float>,
     caches: [(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, length: Int)], shape: AttentionShape,

@@ -2,9 +2,13 @@
 ///
 /// The bits do not depend on the number of threads.
 /// - Parameters:
+///   - team: the threads that compute.
 ///   - sums: `[O]`, overwritten.
 ///   - source: `[T, O]`.
 ///   - weights: `[T]`; rows of weight 0 are not read.
+///   - T: number of tokens.
+///   - O: number of columns.
+///   - ofMagnitudes: whether to sum `|source|`.
 public func weightedColumnSums(
     _ team: WorkerTeam, sums: UnsafeMutablePointer<Double>, source: UnsafePointer<Float>,
     weights: UnsafePointer<Double>, T: Int, O: Int, ofMagnitudes: Bool

@@ -3,9 +3,12 @@ import Glibc
 /// Softmax cross-entropy of rows of logits: `losses[i] = log Σⱼ e^{zᵢⱼ} − z_{i, target}` in nats.
 ///
 /// - Parameters:
+///   - team: the threads that compute.
 ///   - losses: `[n]`, overwritten.
 ///   - logits: `[n, V]`.
 ///   - targets: `[n]`, each in `0 ..< V`.
+///   - n: number of rows.
+///   - V: size of the vocabulary.
 ///   - gradientScale: when given, `logits` is overwritten with the gradient of `gradientScale · Σ losses`,
 ///     `(softmax − onehot) · gradientScale`; when nil it is left as it is.
 public func crossEntropy(

@@ -7,7 +7,9 @@ public struct DropoutMask: Sendable {
     /// What the others are multiplied with, `1 / (1 - rate)`.
     let scale: Float
 
-    /// - Parameter rate: share of the values to drop, in `0 ..< 1`.
+    /// - Parameters:
+    ///   - rate: share of the values to drop, in `0 ..< 1`.
+    ///   - seed: equal seeds drop equal values.
     public init(rate: Double, seed: UInt64) {
         precondition(rate >= 0 && rate < 1, "DropoutMask: a rate of \(rate)")
         // Both halves count.

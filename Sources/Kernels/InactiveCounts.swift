@@ -4,9 +4,13 @@ import Glibc
 /// with `silu` as `swiGLUForward` computes it. A gate that is not a number is not inactive.
 ///
 /// - Parameters:
+///   - team: the threads that compute.
 ///   - counts: `[F]`.
 ///   - gate: `[T, F]`, before the activation function.
 ///   - weights: `[T]`, how often each token counts; their sum fits an `Int32`.
+///   - T: number of tokens.
+///   - F: feed-forward neurons.
+///   - threshold: of the magnitude.
 public func addInactiveCounts(
     _ team: WorkerTeam, counts: UnsafeMutablePointer<Int>, gate: UnsafePointer<Float>, weights: UnsafePointer<Int32>,
     T: Int, F: Int, threshold: Float

@@ -59,7 +59,11 @@ extension CPU {
 
 extension WorkerTeam {
     /// Rounds `x [m, k]` to bfloat16, to nearest, ties to even, for `gemm`.
-    /// - Parameter words: `PackedOperand.wordCount` of memory, which the result uses.
+    /// - Parameters:
+    ///   - x: `[m, k]`.
+    ///   - m: rows.
+    ///   - k: columns.
+    ///   - words: `PackedOperand.wordCount` of memory, which the result uses.
     public func pack(
         _ x: UnsafePointer<Float>, m: Int, k: Int, into words: UnsafeMutablePointer<BFloat16Bits>
     ) -> PackedOperand { pack(x, stride: k, m: m, k: k, for: .nt, into: words) }
@@ -82,7 +86,12 @@ extension WorkerTeam {
     /// `C [m, n] = A · Bᵀ`, or `C += …` when `accumulate`, with fp32 sums of exact products of bfloat16; dense.
     ///
     /// The bits do not depend on the number of threads, and a value's not on n. `C` must not overlap the operands.
-    /// - Parameter b: `[n, k]`.
+    /// - Parameters:
+    ///   - a: `[m, k]`, packed.
+    ///   - b: `[n, k]`.
+    ///   - n: rows of `b`.
+    ///   - c: `[m, n]`.
+    ///   - accumulate: whether to add to `c`.
     public func gemm(
         _ a: PackedOperand, _ b: UnsafePointer<BFloat16Bits>, n: Int, _ c: UnsafeMutablePointer<Float>,
         accumulate: Bool = false
@@ -93,7 +102,12 @@ extension WorkerTeam {
     /// No other product uses the same `X`, so it is rounded part by part along k, right before its use in the caches.
     /// - Parameters:
     ///   - x: `[m, k]`.
+    ///   - m: rows of `x`.
+    ///   - k: values that are summed.
     ///   - b: `[k, n]`.
+    ///   - n: columns of `b`.
+    ///   - c: `[m, n]`.
+    ///   - accumulate: whether to add to `c`.
     ///   - words: `PackedOperand.partWordCount` of memory.
     public func gemmRounding(
         _ x: UnsafePointer<Float>, m: Int, k: Int, _ b: UnsafePointer<BFloat16Bits>, n: Int,

@@ -33,6 +33,7 @@ public struct ProductBenchmark {
     public init(team: WorkerTeam) { self.team = team }
 
     /// - Parameters:
+    ///   - shape: of the product.
     ///   - bfloat16: whether to time the product in bfloat16 too; needs `CPU.hasBFloat16`.
     ///   - rounds: of all kernels in turn, after one that is not counted.
     ///   - seconds: how long each kernel runs in a round, at least.

@@ -1,10 +1,14 @@
 /// `out[t] = x[t] · weight / rms(x[t])`, `rms(x) = √(mean(x²) + eps)`. Zhang & Sennrich 2019.
 ///
 /// - Parameters:
+///   - team: the threads that compute.
 ///   - out: `[T, C]`, overwritten; may be `x` itself.
 ///   - inverseRMS: `[T]`, overwritten with `1 / rms`: what the backward pass needs.
 ///   - x: `[T, C]`.
 ///   - weight: `[C]`.
+///   - T: number of tokens.
+///   - C: values of a token.
+///   - eps: added to the mean square.
 public func rmsNormForward(
     _ team: WorkerTeam, out: UnsafeMutablePointer<Float>, inverseRMS: UnsafeMutablePointer<Float>,
     x: UnsafePointer<Float>, weight: UnsafePointer<Float>, T: Int, C: Int, eps: Float

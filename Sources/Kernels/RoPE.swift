@@ -43,7 +43,14 @@ public final class RoPETable: @unchecked Sendable {
 /// Rotates every head of `x` `[T, heads · D]` in place by its token's position; `inverse` rotates back, which is also
 /// the gradient: `dX = R⁻¹ dOut`.
 ///
-/// - Parameter positions: `[T]`, each less than `table.length`.
+/// - Parameters:
+///   - team: the threads that compute.
+///   - x: rotated in place.
+///   - positions: `[T]`, each less than `table.length`.
+///   - table: of cosines and sines.
+///   - T: number of tokens.
+///   - heads: heads of a token.
+///   - inverse: whether to rotate back.
 public func ropeInPlace(
     _ team: WorkerTeam, x: UnsafeMutablePointer<Float>, positions: UnsafePointer<Int32>, table: RoPETable, T: Int,
     heads: Int, inverse: Bool = false

@@ -3,9 +3,12 @@ import Glibc
 /// `out = silu(gate) · up` with `silu(x) = x / (1 + e⁻ˣ)`. Shazeer 2020.
 ///
 /// - Parameters:
+///   - team: the threads that compute.
 ///   - out: `[T, F]`, overwritten; may be `gate` or `up`.
 ///   - gate: `[T, F]`.
 ///   - up: `[T, F]`.
+///   - T: number of tokens.
+///   - F: feed-forward neurons.
 public func swiGLUForward(
     _ team: WorkerTeam, out: UnsafeMutablePointer<Float>, gate: UnsafePointer<Float>, up: UnsafePointer<Float>,
     T: Int, F: Int

@@ -66,6 +66,8 @@ public final class Decoder: LanguageModel {
 
     /// - Parameters:
     ///   - architecture: name that, with the sizes, enters the base hash, for example `llama`.
+    ///   - c: sizes and constants.
+    ///   - team: the threads it computes on.
     ///   - tensor: gives the tensor of a Hugging Face name and shape. Products with those that have a `half` are computed
     ///     in bfloat16: all matrices, or none.
     public init<Failure: Error>(
@@ -215,8 +217,13 @@ public final class Decoder: LanguageModel {
 
     /// Floats of activations and scratch for a step with one batch of this shape, all layers trained.
     /// - Parameters:
+    ///   - configuration: sizes of the model.
     ///   - compute: of the products with weights.
     ///   - recomputes: see `recomputes`.
+    ///   - threads: of the team.
+    ///   - tokens: of the batch.
+    ///   - targets: tokens of them that are predicted.
+    ///   - longestRow: most tokens that one token attends to.
     ///   - selectedRows: the most of any projection.
     public static func workspaceFloats(
         _ configuration: DecoderConfiguration, compute: ComputeType, recomputes: Bool, threads: Int, tokens: Int,

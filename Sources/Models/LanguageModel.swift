@@ -83,7 +83,9 @@ public struct TrainableRows: Sendable {
     /// Floats of the packed buffer.
     public let count: Int
 
-    /// - Parameter selection: `(parameter index, rows or nil for all)`; sorted by parameter index, each at most once.
+    /// - Parameters:
+    ///   - selection: `(parameter index, rows or nil for all)`; sorted by parameter index, each at most once.
+    ///   - parameters: those of the model.
     public init(selection: [(parameter: Int, rows: [Int32]?)], parameters: [Parameter]) {
         var entries: [Entry] = []
         var offset = 0
@@ -138,6 +140,10 @@ public protocol LanguageModel: AnyObject {
 
     /// The same, and says while it works which weights it is about to use and which gradients will not change any more.
     /// - Parameters:
+    ///   - batch: the rows.
+    ///   - trainable: which rows get a gradient.
+    ///   - lossScale: what the losses are multiplied with.
+    ///   - gradient: `[trainable.count]`, overwritten.
     ///   - beforeLayer: called with `layer` before a weight of that layer is read for the first time, with -1 before the
     ///     embedding is, and with `layerCount` before the final norm and the head are and before anything is written to
     ///     `gradient`. Layers ascend; it may be called for some of them, but always with `layerCount`: weights of layers

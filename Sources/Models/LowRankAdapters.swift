@@ -157,7 +157,9 @@ final class LowRankAdapters {
 extension Decoder {
     /// Puts LoRA on projections; once, before anything is trained or computed with it. Its factors become `parameters`
     /// behind the model's own, layer by layer.
-    /// - Parameter factors: of a projection; nil for none.
+    /// - Parameters:
+    ///   - configuration: the shape of the factors.
+    ///   - factors: of a projection; nil for none.
     public func attach<Failure: Error>(
         _ configuration: LowRankConfiguration,
         factors: (_ layer: Int, Projection) throws(Failure) -> LowRankFactors?

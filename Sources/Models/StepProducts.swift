@@ -16,6 +16,7 @@ public struct StepProducts {
     public private(set) var entries: [Entry] = []
 
     /// - Parameters:
+    ///   - c: sizes of the model.
     ///   - tokens: of a micro-batch, all of them in the loss.
     ///   - share: of each projection's rows that are trained.
     public init(_ c: DecoderConfiguration, tokens: Int, share: Double) {

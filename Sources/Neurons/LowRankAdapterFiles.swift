@@ -18,8 +18,11 @@ public enum LowRankAdapterFiles {
 
     /// Writes a model's factors into an existing folder, for PEFT and for `attach`.
     /// - Parameters:
+    ///   - model: with the factors attached.
+    ///   - configuration: their shape.
     ///   - baseModel: where the model they belong to was read from, which PEFT notes.
     ///   - baseHash: of that model, which `attach` checks.
+    ///   - folder: must exist.
     public static func save(
         _ model: Decoder, configuration: LowRankConfiguration, baseModel: String, baseHash: String, to folder: String
     ) throws {

@@ -25,6 +25,7 @@ public struct MaskOverlap: Sendable, Equatable {
     /// - Parameters:
     ///   - a: in `0 … total`.
     ///   - b: in `0 … total`.
+    ///   - total: neurons of the model.
     public static func expectedJaccard(_ a: Int, _ b: Int, of total: Int) -> Double {
         precondition(a >= 0 && b >= 0 && a <= total && b <= total, "MaskOverlap: more neurons than there are")
         func logChoose(_ n: Int, _ k: Int) -> Double {

@@ -134,7 +134,10 @@ public struct NeuronMask: Sendable, Equatable {
 
     /// The packed rows of the mask in `model`.
     ///
-    /// - Parameter file: what to name in an error.
+    /// - Parameters:
+    ///   - model: the model the mask is for.
+    ///   - expected: the model's base hash.
+    ///   - file: what to name in an error.
     /// - Throws: when the mask was made for another model, or names modules or rows that the model has not.
     public func trainableRows(
         for model: any LanguageModel, baseHash expected: String, file: String

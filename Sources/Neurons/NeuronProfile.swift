@@ -26,7 +26,12 @@ public struct NeuronProfile: Sendable, Equatable {
 
     static let formatVersion = "1"
 
-    /// - Parameter scores: all scores in `NeuronID` order, one per neuron of `model`.
+    /// - Parameters:
+    ///   - model: the model that was scored.
+    ///   - scores: all scores in `NeuronID` order, one per neuron of `model`.
+    ///   - method: how.
+    ///   - baseHash: of the model.
+    ///   - details: what else is worth noting, for people.
     public init(
         model: any LanguageModel, scores: [Double], method: String, baseHash: String, details: [String: String]
     ) {

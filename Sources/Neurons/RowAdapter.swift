@@ -65,7 +65,10 @@ public enum RowAdapter {
 
     /// Puts an adapter's rows into the model they were trained from.
     ///
-    /// - Parameter path: the file, or the folder that holds `adapter.safetensors`.
+    /// - Parameters:
+    ///   - path: the file, or the folder that holds `adapter.safetensors`.
+    ///   - model: changed in place.
+    ///   - baseHash: of `model`, before any change.
     /// - Returns: the number of neurons replaced.
     /// - Throws: before anything is changed, when the adapter belongs to another model or is damaged.
     @discardableResult

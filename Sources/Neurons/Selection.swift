@@ -15,7 +15,10 @@ extension NeuronProfile {
     ///
     /// A group of n neurons gives `round(share · n)` of them, halves up, and at least one. Neurons that the filter leaves
     /// out belong to no group.
-    /// - Parameter share: in `0 < share ≤ 1`.
+    /// - Parameters:
+    ///   - share: in `0 < share ≤ 1`.
+    ///   - scope: from which groups the share is taken.
+    ///   - filter: which neurons may be taken.
     /// - Throws: for a score that is not a number, a share out of range or one that selects nothing of a group, and a
     ///   filter that names layers the model has not.
     public func select(

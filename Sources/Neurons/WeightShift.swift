@@ -7,6 +7,7 @@ public enum WeightShift {
     /// - Parameters:
     ///   - before: `[count]`.
     ///   - after: `[count]`.
+    ///   - count: values of a row.
     ///   - bias: the neuron's, one value more of either; nil where it has none.
     public static func score(
         _ before: UnsafePointer<Float>, _ after: UnsafePointer<Float>, count: Int,

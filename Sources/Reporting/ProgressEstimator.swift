@@ -15,7 +15,9 @@ public struct ProgressEstimator: Sendable {
     private var recentSeconds = 0.0
 
     /// - Parameters:
+    ///   - total: units of the whole work.
     ///   - done: what was done before `now` and says nothing about the rate (a resumed run).
+    ///   - now: seconds on a clock that never goes back.
     ///   - halfLife: seconds, more than 0.
     public init(total: Int, done: Int = 0, at now: Double, halfLife: Double = 20) {
         precondition(halfLife > 0, "ProgressEstimator: half-life must be positive")

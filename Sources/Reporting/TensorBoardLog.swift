@@ -22,7 +22,9 @@ public final class TensorBoardLog {
     private let file: OutputFile
 
     /// Begins a new event file in `folder`, which is made if need be.
-    /// - Parameter step: what earlier parts of the run have done; TensorBoard forgets what they say of later steps.
+    /// - Parameters:
+    ///   - folder: of the event files of one run.
+    ///   - step: what earlier parts of the run have done; TensorBoard forgets what they say of later steps.
     /// - Throws: if the folder or the file cannot be made.
     public init(folder: String, afterStep step: Int) throws(ReportingError) {
         do {

@@ -49,6 +49,7 @@ public enum ChatTemplate: Sendable, Equatable {
 
     /// The template whose Jinja source is `source`; `.none` where there is no source.
     /// - Parameters:
+    ///   - source: Jinja, as the model's files have it.
     ///   - file: where the source is from, for errors.
     ///   - marks: how the model's tokenizer writes the beginning and the end of a text.
     /// - Throws: for a source that is not exactly a known template: guessing would train on a wrong text.
@@ -93,7 +94,9 @@ public enum ChatTemplate: Sendable, Equatable {
     }
 
     /// The text of the turns, as the model's own template gives it.
-    /// - Parameter addGenerationPrompt: ends with the beginning of an assistant turn, for the model to go on.
+    /// - Parameters:
+    ///   - messages: in their order; `problem(with:)` says which a template refuses.
+    ///   - addGenerationPrompt: ends with the beginning of an assistant turn, for the model to go on.
     public func render(_ messages: [ChatMessage], addGenerationPrompt: Bool) -> String {
         segments(messages).map(\.text).joined() + (addGenerationPrompt ? generationPrompt : "")
     }

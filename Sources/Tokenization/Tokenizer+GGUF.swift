@@ -1,6 +1,8 @@
 extension Tokenizer {
     /// The tokenizer that a GGUF file describes.
-    /// - Parameter file: the file's name, for errors.
+    /// - Parameters:
+    ///   - gguf: the file's metadata.
+    ///   - file: the file's name, for errors.
     /// - Throws: for a model other than byte-level or SentencePiece BPE, an unknown `pre`, a vocabulary with empty or
     ///   repeated tokens, merges outside the vocabulary, and ids outside it.
     public convenience init(gguf: GGUFVocabulary, file: String) throws(TokenizationError) {

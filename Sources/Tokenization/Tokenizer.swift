@@ -37,6 +37,7 @@ public final class Tokenizer: Sendable {
 
     /// The ids of `text`, without BOS or EOS. Any string is allowed; the empty one gives none.
     /// - Parameters:
+    ///   - text: any string.
     ///   - parseSpecial: whether special tokens written in the text (`<|im_end|>`) become those tokens. If not, they are
     ///     ordinary text; user-defined tokens are found either way.
     ///   - previous: the token that this text goes on from, for a text that is tokenised piece by piece; nil where it
@@ -97,6 +98,7 @@ public final class Tokenizer: Sendable {
     /// The text of `ids`. Bytes that are no UTF-8 become U+FFFD, one for each maximal broken sequence; ids outside
     /// the vocabulary give nothing.
     /// - Parameters:
+    ///   - ids: in the order of the text.
     ///   - skipSpecial: leaves special tokens out.
     ///   - isStart: whether the ids begin a text, or an answer: then the space that SentencePiece put before its first
     ///     word is left out.

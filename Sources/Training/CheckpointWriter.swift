@@ -35,6 +35,8 @@ public struct CheckpointWriter {
     /// - Parameters:
     ///   - folder: of the run, on rank 0.
     ///   - keep: how many of the newest checkpoints stay, at least 1.
+    ///   - contents: what all checkpoints have in common.
+    ///   - communicator: the ranks of the run.
     public init(folder: String, keep: Int, contents: Contents, communicator: any Communicator) {
         precondition(keep >= 1, "CheckpointWriter: \(keep) checkpoints to keep")
         self.folder = folder

@@ -156,7 +156,9 @@ public struct CostModel: Sendable {
 
     /// MiB of a rank: weights, activations of a micro-batch, gradients with the sums of the tree, moments of the owned
     /// slice, messages.
-    /// - Parameter updates: whether weights change; else there are gradients only.
+    /// - Parameters:
+    ///   - plan: what is to be trained, and how.
+    ///   - updates: whether weights change; else there are gradients only.
     public static func memoryMiB(_ plan: Plan, updates: Bool = true) -> Double {
         let c = plan.configuration
         let embedding = c.vocabularySize * c.hiddenSize

@@ -31,7 +31,15 @@ public struct ExchangeRecording: Sendable {
     }
 
     /// Trains `steps` steps on one rank, then records the next one.
-    /// - Parameter team: the one the model computes on.
+    /// - Parameters:
+    ///   - model: the model.
+    ///   - trainable: the rows to train.
+    ///   - data: the batches.
+    ///   - steps: before the recorded one.
+    ///   - configuration: of the training.
+    ///   - team: the one the model computes on.
+    ///   - path: where to write.
+    ///   - report: called after each step.
     public static func make(
         model: any LanguageModel, trainable: TrainableRows, data: any TrainingData, steps: Int,
         configuration: TrainingConfiguration, team: WorkerTeam, to path: String,

@@ -43,7 +43,11 @@ public struct LearningRateSchedule: Equatable, Sendable {
     /// Steps of the run, `N`.
     public let totalSteps: Int
 
-    /// - Parameter totalSteps: optimizer steps of the run, at least 1.
+    /// - Parameters:
+    ///   - shape: how it falls.
+    ///   - base: the highest rate.
+    ///   - warmup: how long it rises.
+    ///   - totalSteps: optimizer steps of the run, at least 1.
     public init(shape: Shape, base: Double, warmup: Warmup, totalSteps: Int) {
         precondition(totalSteps >= 1, "LearningRateSchedule: \(totalSteps) steps")
         self.shape = shape

@@ -5,7 +5,12 @@ import Neurons
 public enum MaskAgreement {
     /// Rank 0 selects the best neurons of its profile and sends the mask to all ranks, which check its hash. Collective.
     ///
-    /// - Parameter profile: read on rank 0 only.
+    /// - Parameters:
+    ///   - share: in `0 < share ≤ 1`.
+    ///   - scope: from which groups the share is taken.
+    ///   - filter: which neurons may be taken.
+    ///   - profile: read on rank 0 only.
+    ///   - communicator: the ranks of the run.
     /// - Throws: the same error on every rank: `NeuronError` if nothing can be selected, `CollectiveError` if ranks end
     ///   up with different masks.
     public static func select(

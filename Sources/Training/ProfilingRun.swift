@@ -66,9 +66,17 @@ public struct ProfilingRun {
     private let untouched: (() throws -> any LanguageModel)?
 
     /// - Parameters:
+    ///   - method: how neurons are scored.
+    ///   - steps: batches to score on; nil for the method's default.
+    ///   - learningRate: of `weight-shift`; nil takes the default of full fine-tuning.
+    ///   - seed: of random scores.
+    ///   - exchange: how ranks exchange; always without loss.
+    ///   - model: left as it was.
+    ///   - baseHash: of the model.
+    ///   - communicator: the ranks of the run.
+    ///   - team: the one the model computes on.
     ///   - untouched: gives another model with the weights of `model`, mapped from the same files: `weight-shift`
     ///     compares with it and takes the weights back from it. Without, it keeps a copy of them.
-    ///   - learningRate: of `weight-shift`; nil takes the default of full fine-tuning.
     public init(
         method: ProfileMethod, steps: Int? = nil, learningRate: Double? = nil, seed: UInt64,
         exchange: ExchangeOptions = .init(), model: any LanguageModel, baseHash: String,
@@ -97,7 +105,9 @@ public struct ProfilingRun {
 
     /// The profile, on every rank.
     ///
-    /// - Parameter report: called after each step, on every rank.
+    /// - Parameters:
+    ///   - data: the batches; the same on every rank.
+    ///   - report: called after each step, on every rank.
     /// - Throws: `StopRequest`, on all ranks after the same step, if a rank is asked to stop; the rest as `Trainer.run`.
     public func run(data: any TrainingData, report: (Progress) throws -> Void = { _ in }) throws -> NeuronProfile {
         switch method {

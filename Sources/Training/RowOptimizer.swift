@@ -36,6 +36,7 @@ public final class RowOptimizer {
     /// still needs the present weights.
     /// - Parameters:
     ///   - gradient: in packed order, `[access.count]`; only owned values are read and changed.
+    ///   - learningRate: of this step.
     ///   - gradientScale: what the gradient is multiplied with first.
     public func update(
         _ gradient: UnsafeMutableBufferPointer<Float>, learningRate: Double, gradientScale: Float = 1

@@ -21,7 +21,9 @@ public struct RunIdentity: Equatable, Sendable, Codable {
     public init(_ facts: [Fact]) { self.facts = facts }
 
     /// Refuses to go on where one of these facts is another in `saved`. Facts that only `saved` has do not matter.
-    /// - Parameter path: the checkpoint.
+    /// - Parameters:
+    ///   - saved: the checkpoint's.
+    ///   - path: the checkpoint.
     public func require(in saved: RunIdentity, path: String) throws(TrainingError) {
         let known = Dictionary(saved.facts.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
         let others = facts.filter { known[$0.name] != $0.value }

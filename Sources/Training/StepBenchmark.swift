@@ -40,7 +40,11 @@ public struct StepBenchmark {
     private let communicator: any Communicator
     private let team: WorkerTeam
 
-    /// - Parameter team: the one the model computes on.
+    /// - Parameters:
+    ///   - model: the model.
+    ///   - trainable: the rows to train.
+    ///   - communicator: the ranks of the run.
+    ///   - team: the one the model computes on.
     public init(
         model: any LanguageModel, trainable: TrainableRows, communicator: any Communicator, team: WorkerTeam
     ) {

@@ -43,7 +43,11 @@ public final class Trainer {
     private let rows: UInt64
 
     /// - Parameters:
+    ///   - model: trained in place.
     ///   - trainable: the rows to train; not empty.
+    ///   - data: the batches; the same on every rank.
+    ///   - configuration: the same on every rank.
+    ///   - communicator: the ranks of the run.
     ///   - team: threads for the optimizer; may be the model's.
     ///   - bucketValues: how the rows are cut for the exchange, see `SliceLayout`; changes no bits.
     /// - Throws: for a configuration that cannot work.

@@ -80,7 +80,9 @@ public struct TrainingCheckpoint: Sendable {
     }
 
     /// The newest whole checkpoint in a run's folder.
-    /// - Parameter warn: told of every newer one that is not whole.
+    /// - Parameters:
+    ///   - folder: of the run.
+    ///   - warn: told of every newer one that is not whole.
     public static func newest(in folder: String, warn: (String) -> Void) -> TrainingCheckpoint? {
         for (step, path) in all(in: folder).reversed() {
             do throws(TrainingError) {
