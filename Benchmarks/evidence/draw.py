@@ -54,7 +54,9 @@ class Picture:
 
 
 def draw_lines(path, title, label, series, logarithmic=False):
-    """Lines (name, colour, [(x, y)]) with a mark at every point."""
+    """Lines (name, colour, [(x, y)]) with a mark at every point; a logarithmic scale leaves out what is not positive."""
+    if logarithmic:
+        series = [(name, colour, [point for point in line if point[0] > 0]) for name, colour, line in series]
     points = [point for _, _, line in series for point in line]
     picture = Picture(title, label, [x for x, _ in points], [y for _, y in points], logarithmic)
     for number, (name, colour, line) in enumerate(series):

@@ -236,7 +236,7 @@ def write_page(results, page, left):
         "# Does it win, and when?", "",
         "Made by `make paper` from the files in [results/](results/), one per run; `Benchmarks/paper --help` says what is "
         "compared. SmolLM2-135M-Instruct, Debian's package descriptions, 200 rows to choose the learning rate, 300 to test "
-        f"on. neft {m['neftVersion']} on {m['cpuModel']}, {m['ranks']} ranks of {m['threads']} threads. Mean ± standard "
+        f"on. neft {m['neftVersion']} on {m['cpuModel']}, {m['ranks']} ranks, threads of each: {m['threads']}. Mean ± standard "
         "deviation over seeds. *Outside the task*: perplexity of 300 English quotations, which tells what is forgotten. "
         "*Sent per step*: by each of two ranks, losslessly coded.", "",
         "Not run yet: " + ("; ".join(undone) if undone else "nothing") + ".", "",
@@ -251,14 +251,19 @@ def write_page(results, page, left):
         if "full" in task.runs and best_neurons(task):
             lines += curves(task, images)
         lines += profiling(task, images)
-    shown = [task for task in tasks if task.runs]
-    points = [(label(task.runs[name][0]).replace("`", "") + f" ({task.name})", COLOURS[task.runs[name][0]["method"]],
-               statistics.mean(run["outside"]["loss"] for run in task.runs[name]) - task.untrained["outside"]["loss"],
-               statistics.mean(task.leading(name).values()))
-              for task in shown[:1] for name in task.order() if task.untrained]
-    draw_points(images / "results-forgetting.svg", f"{TITLES[shown[0].name]}: what is learned and what is forgotten",
-                "rise of the loss outside the task, nats", LEADING[shown[0].kind][1], points)
-    lines += ["## Forgetting", "", "![What is learned and what is forgotten](images/results-forgetting.svg)", ""]
+    lines += ["## Forgetting", "", "Up: better at the task. Right: worse at everything else.", ""]
+    for task in tasks:
+        if not task.untrained or not task.runs:
+            continue
+        before = task.untrained["outside"]["loss"]
+        points = [(label(task.runs[name][0]).replace("`", ""), COLOURS[task.runs[name][0]["method"]],
+                   statistics.mean(task.values(name, "outside", "loss").values()) - before,
+                   statistics.mean(task.leading(name).values())) for name in task.order()
+                  if not task.runs[name][0]["foundOn"]]
+        picture = f"results-{task.name}-forgetting.svg"
+        draw_points(images / picture, f"{TITLES[task.name]}: what is learned and what is forgotten",
+                    "rise of the loss outside the task, nats", LEADING[task.kind][1], points)
+        lines += [f"![What is learned and what is forgotten](images/{picture})", ""]
     lines += transfer(tasks) + overlaps(results) + neurons(tasks)
     page.write_text("\n".join(lines).rstrip() + "\n")
     print(page)
