@@ -23,14 +23,16 @@ public enum AtomicFile {
         guard close(descriptor) == 0 else { throw failure(path, "cannot be closed") }
         guard rename(temporary, path) == 0 else { throw failure(path, "cannot be renamed into place") }
         renamed = true
-        // The name, too, must survive a power cut.
-        let folder = open(
-            (path as NSString).deletingLastPathComponent.isEmpty ? "." : (path as NSString).deletingLastPathComponent,
-            O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        if folder >= 0 {
-            fsync(folder)
-            close(folder)
-        }
+        flushFolder(of: path)
+    }
+
+    /// Makes a name that was just given survive a power cut.
+    public static func flushFolder(of path: String) {
+        let parent = (path as NSString).deletingLastPathComponent
+        let folder = open(parent.isEmpty ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        fsync(folder)
+        close(folder)
     }
 
     /// Writes text as UTF-8.

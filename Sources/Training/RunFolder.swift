@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// The folder of a run and what is where in it. Rank 0 alone makes and writes it.
@@ -121,6 +122,7 @@ public final class RunFolder {
             try? files.removeItem(atPath: aside)
             throw Self.error(finalPath, "cannot be put in place: \(reason)")
         }
+        AtomicFile.flushFolder(of: finalPath)
     }
 
     /// Puts a file that never changes in place under another name, in the place of what was there: the same one where the

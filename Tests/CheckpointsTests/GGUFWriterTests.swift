@@ -150,6 +150,39 @@ import Testing
         #expect(try folder.names.isEmpty)
     }
 
+    /// What a killed process left goes; what others write at this moment stays.
+    @Test func abandonedFoldersGo() throws {
+        let folder = try TemporaryFolder()
+        let gone = Process()
+        gone.executableURL = URL(fileURLWithPath: "/bin/true")
+        try gone.run()
+        gone.waitUntilExit()
+        let names = [
+            "a.writing-\(gone.processIdentifier)", "a.writing-1", "a.writing-x", "ab.writing-\(gone.processIdentifier)",
+        ]
+        for name in names {
+            try FileManager.default.createDirectory(atPath: folder.file(name), withIntermediateDirectories: false)
+        }
+        try AtomicFolder.write(folder.file("a")) { try AtomicFile.write("x", to: $0 + "/x") }
+        #expect(try folder.names == ["a"] + names[1...])
+    }
+
+    /// As in Hugging Face's cache, where a model's files are links.
+    @Test func copiesAreOfWhatLinksLeadTo() throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.file("blobs"), withIntermediateDirectories: false)
+        try FileManager.default.createDirectory(atPath: folder.file("snapshot"), withIntermediateDirectories: false)
+        try "{}".write(toFile: folder.file("blobs/1"), atomically: true, encoding: .utf8)
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.file("snapshot/a.json"), withDestinationPath: "../blobs/1")
+        try AtomicFolder.copy(folder.file("snapshot/a.json"), to: folder.file("b.json"))
+        let kind = try FileManager.default.attributesOfItem(atPath: folder.file("b.json"))[.type] as? FileAttributeType
+        #expect(kind == .typeRegular)
+        #expect(try folder.text("b.json") == "{}")
+        #expect(throws: CheckpointError.self) { try AtomicFolder.copy(folder.file("none"), to: folder.file("c")) }
+        #expect(try folder.names == ["b.json", "blobs", "snapshot"])
+    }
+
     @Test func anEmptyFolderIsReplacedAndAFullOneStays() throws {
         let folder = try TemporaryFolder()
         try FileManager.default.createDirectory(atPath: folder.file("a"), withIntermediateDirectories: false)
