@@ -4,11 +4,12 @@ extension DecoderConfiguration {
     /// The sizes that all families name alike in `config.json`.
     /// - Parameters:
     ///   - headDim: where the file does not say; nil for the hidden size shared out over the heads.
+    ///   - kvHeads: key-value heads where the file does not say; nil for as many as there are heads.
     ///   - window: how far back a token attends, if that is limited.
     /// - Throws: for variants that the engine does not compute, and for sizes that no model has.
     init(
-        _ config: ConfigurationFile, headDim: Int? = nil, window: Int? = nil, biasedProjections: [Projection] = [],
-        hasHeadNorms: Bool = false
+        _ config: ConfigurationFile, headDim: Int? = nil, kvHeads: Int? = nil, window: Int? = nil,
+        biasedProjections: [Projection] = [], hasHeadNorms: Bool = false
     ) throws(CheckpointError) {
         for key in ["attention_bias", "mlp_bias"] where try config.flag(key, default: false) {
             throw unsupported(config.path, key, "true", "false")
@@ -29,7 +30,7 @@ extension DecoderConfiguration {
         self.init(
             hiddenSize: hidden, intermediateSize: try config.integer("intermediate_size"),
             layerCount: try config.integer("num_hidden_layers"), headCount: heads,
-            kvHeadCount: try config.integer("num_key_value_heads", default: heads),
+            kvHeadCount: try Self.kvHeads(config, heads: heads, assumed: kvHeads),
             headDim: try config.integer("head_dim", default: headDim ?? (heads > 0 ? hidden / heads : 0)),
             vocabularySize: try config.integer("vocab_size"), contextLength: min(context, window ?? context),
             ropeTheta: theta, rmsNormEps: Float(try config.number("rms_norm_eps", default: 1e-6)),
@@ -37,6 +38,22 @@ extension DecoderConfiguration {
             hasHeadNorms: hasHeadNorms)
         try check(file: config.path)
         ropeDivisors = try RoPEScaling.divisors(config, headDim: self.headDim, theta: theta)
+    }
+
+    /// Key-value heads as transformers counts them: where the file says null, as many as there are heads.
+    private static func kvHeads(
+        _ config: ConfigurationFile, heads: Int, assumed: Int?
+    ) throws(CheckpointError) -> Int {
+        let key = "num_key_value_heads"
+        guard let assumed, !config.has(key), !config.isNull(key) else {
+            return try config.integer(key, default: heads)
+        }
+        guard heads % assumed == 0 else {
+            throw CheckpointError(
+                file: config.path, item: config.prefix + key, found: "missing, which stands for \(assumed)",
+                expected: "a divisor of the \(heads) attention heads", hint: "add the key to the file")
+        }
+        return assumed
     }
 
     /// The same from GGUF metadata.

@@ -9,8 +9,8 @@ enum Mistral: Architecture {
     static let canonicalName = Llama.modelType
 
     static func configuration(_ config: ConfigurationFile) throws(CheckpointError) -> DecoderConfiguration {
-        // Transformers takes 4096 where nothing is said, and no window for null.
+        // Transformers takes 4096 where nothing is said, and no window for null; and 8 key-value heads.
         let window = config.isNull("sliding_window") ? nil : try config.integer("sliding_window", default: 4096)
-        return try DecoderConfiguration(config, window: window)
+        return try DecoderConfiguration(config, kvHeads: 8, window: window)
     }
 }

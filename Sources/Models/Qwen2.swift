@@ -6,9 +6,12 @@ enum Qwen2: Architecture {
     static let modelClass = "Qwen2ForCausalLM"
     static let gguf: GGUFForm? = GGUFForm(name: "qwen2", permutesQueryAndKey: false)
     private static let biased: [Projection] = [.query, .key, .value]
+    /// What transformers takes where `config.json` says nothing.
+    static let assumedKVHeads = 32
 
     static func configuration(_ config: ConfigurationFile) throws(CheckpointError) -> DecoderConfiguration {
-        try DecoderConfiguration(config, window: try slidingWindow(config), biasedProjections: biased)
+        try DecoderConfiguration(
+            config, kvHeads: assumedKVHeads, window: try slidingWindow(config), biasedProjections: biased)
     }
 
     static func configuration(_ metadata: GGUFMetadata) throws(CheckpointError) -> DecoderConfiguration {

@@ -8,7 +8,8 @@ enum Qwen3: Architecture {
 
     static func configuration(_ config: ConfigurationFile) throws(CheckpointError) -> DecoderConfiguration {
         try DecoderConfiguration(
-            config, headDim: 128, window: try Qwen2.slidingWindow(config), hasHeadNorms: true)
+            config, headDim: 128, kvHeads: Qwen2.assumedKVHeads, window: try Qwen2.slidingWindow(config),
+            hasHeadNorms: true)
     }
 
     static func configuration(_ metadata: GGUFMetadata) throws(CheckpointError) -> DecoderConfiguration {

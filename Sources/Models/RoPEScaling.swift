@@ -3,6 +3,9 @@ import Glibc
 
 /// How a checkpoint scales its rotary frequencies, as what each of them is divided by.
 enum RoPEScaling {
+    /// What a divisor can be: models divide by 1 to 64.
+    private static let range = 1e-3...1e6
+
     /// From `rope_parameters`, or `rope_scaling` of older files.
     /// - Returns: `[headDim / 2]`; empty where nothing is scaled.
     /// - Throws: for types other than `default`, `linear` and `llama3`, and for numbers that cannot be meant.
@@ -14,7 +17,7 @@ enum RoPEScaling {
         let kind = try section.text("rope_type", default: try section.text("type", default: "default"))
         switch kind {
         case "default": return []
-        case "linear": return try linear(positive(section, "factor"), headDim: headDim)
+        case "linear": return try linear(factor(section), headDim: headDim)
         case "llama3": return try llama3(section, headDim: headDim, theta: theta)
         default:
             throw CheckpointError(
@@ -36,21 +39,15 @@ enum RoPEScaling {
         if file.entries["rope_freqs.weight"] != nil {
             let tensor = try file.floats("rope_freqs.weight", as: "rope_freqs.weight", shape: [headDim / 2])
             divisors = tensor.values.map(Double.init)
-            guard divisors.allSatisfy({ $0 > 0 && $0.isFinite }) else {
-                throw CheckpointError(
-                    file: file.path, item: "rope_freqs.weight", found: "\(divisors)", expected: "numbers above 0",
-                    hint: "the file is damaged")
+            if let other = divisors.first(where: { !range.contains($0) }) {
+                throw outside(file.path, "rope_freqs.weight", other)
             }
         }
         // llama.cpp's first name for it was scale_linear, without a type.
         let factor = try metadata.number(
             "rope.scaling.factor", default: metadata.number("rope.scale_linear", default: 1))
         guard kind == "linear" || metadata.has("rope.scale_linear"), factor != 1 else { return divisors }
-        guard factor > 0, factor.isFinite else {
-            throw CheckpointError(
-                file: file.path, item: "rope.scaling.factor", found: "\(factor)", expected: "a number above 0",
-                hint: "the file is damaged")
-        }
+        guard range.contains(factor) else { throw outside(file.path, "rope.scaling.factor", factor) }
         return divisors.isEmpty ? linear(factor, headDim: headDim) : divisors.map { $0 * factor }
     }
 
@@ -62,7 +59,7 @@ enum RoPEScaling {
     private static func llama3(
         _ section: ConfigurationFile, headDim: Int, theta: Double
     ) throws(CheckpointError) -> [Double] {
-        let factor = try positive(section, "factor")
+        let factor = try factor(section)
         let (low, high) = (try positive(section, "low_freq_factor"), try positive(section, "high_freq_factor"))
         let original = try positive(section, "original_max_position_embeddings")
         guard low < high else {
@@ -97,6 +94,18 @@ enum RoPEScaling {
             let smooth = (original / wavelength - low) / (high - low)
             return 1 / ((1 - smooth) / factor + smooth)
         }
+    }
+
+    private static func factor(_ section: ConfigurationFile) throws(CheckpointError) -> Double {
+        let factor = try section.number("factor")
+        guard range.contains(factor) else { throw outside(section.path, "\(section.prefix)factor", factor) }
+        return factor
+    }
+
+    private static func outside(_ file: String, _ item: String, _ value: Double) -> CheckpointError {
+        CheckpointError(
+            file: file, item: item, found: "\(value)",
+            expected: "numbers from \(range.lowerBound) to \(range.upperBound)", hint: "the file is damaged")
     }
 
     private static func positive(_ section: ConfigurationFile, _ key: String) throws(CheckpointError) -> Double {

@@ -58,9 +58,13 @@ public struct TokenSampler {
 
     /// The tokens that may be drawn, at least one: all of them by id, or with `topP` or `topK` the likeliest first.
     public func candidates(_ logits: UnsafeBufferPointer<Float>) -> [Candidate] {
-        let largest = Double(logits.max() ?? 0)
+        let largest = logits.reduce(-Float.infinity) { $1 > $0 ? $1 : $0 }
         let all = logits.enumerated().map { token, logit in
-            Candidate(token: Int32(token), weight: exp((Double(logit) - largest) / sampling.temperature))
+            // What is no number is never drawn where there is one.
+            let weight =
+                logit == largest
+                ? 1 : logit < largest ? exp((Double(logit) - Double(largest)) / sampling.temperature) : 0
+            return Candidate(token: Int32(token), weight: weight)
         }
         guard sampling.topP < 1 || sampling.topK != nil else { return all }
         if let topK = sampling.topK, topK < all.count {

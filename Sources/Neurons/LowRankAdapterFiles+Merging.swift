@@ -43,7 +43,13 @@ extension LowRankAdapterFiles {
                     expected: "factors of a projection of the model", hint: "pass the model it was trained from")
             }
             let alpha = try alpha(of: module, config) ?? standard.alpha
-            products.append((index, a, b, Float(alpha / Double(a.rows))))
+            let factor = Float(alpha / Double(a.rows))
+            guard factor.isFinite else {
+                throw NeuronError(
+                    subject: "\(config.path): alpha_pattern", found: "\(alpha) for \(module)",
+                    expected: "a number that fp32 has", hint: "the file is damaged")
+            }
+            products.append((index, a, b, factor))
         }
         var biases: [(parameter: Int, values: FloatTensor)] = []
         for projection in model.projections {

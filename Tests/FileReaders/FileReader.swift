@@ -25,7 +25,9 @@ public enum FileReader: String, CaseIterable, Codable, Sendable {
         case .safetensors: try Self.safetensors(path)
         case .gguf: try Self.gguf(path)
         case .model: try Self.model(try ModelFiles.open(path), base.team)
-        case .tokenizer, .sentencepiece: try Self.use(try Tokenizer(directory: path), "\(path)/tokenizer_config.json")
+        case .tokenizer, .sentencepiece:
+            do { try Self.vocabulary(path) } catch  where Self.isRefusal(error) {}
+            try Self.use(try Tokenizer(directory: path), "\(path)/tokenizer_config.json")
         case .ggufTokenizer:
             let files = try ModelFiles.open(path)
             try Self.use(try Tokenizer.load(files), path)
@@ -41,6 +43,13 @@ public enum FileReader: String, CaseIterable, Codable, Sendable {
             _ = try RankShift(before: profile, after: profile, mask: nil, names: (path, path, path))
         case .adapter: try RowAdapter.apply(path, to: base.model, baseHash: base.hash)
         case .lora:
+            do {
+                if try LowRankAdapterFiles.isMerged(path) {
+                    let model = try base.fresh()
+                    try LowRankAdapterFiles.merge(path, into: model) { base.hash }
+                    Self.compute(model)
+                }
+            } catch  where Self.isRefusal(error) {}
             let model = try base.fresh()
             try LowRankAdapterFiles.attach(path, to: model) { base.hash }
             Self.compute(model)
@@ -85,6 +94,11 @@ public enum FileReader: String, CaseIterable, Codable, Sendable {
         withUnsafeTemporaryAllocation(of: Float.self, capacity: batch.targetCount) {
             model.evaluate(batch, losses: $0)
         }
+    }
+
+    private static func vocabulary(_ folder: String) throws {
+        let vocabulary = try GGUFVocabulary(directory: folder, rows: 4096)
+        precondition(vocabulary.tokens.count == 4096)
     }
 
     private static func use(_ tokenizer: Tokenizer, _ file: String) throws {

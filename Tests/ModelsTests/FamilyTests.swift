@@ -130,7 +130,7 @@ import Testing
         #expect(try scaling(["rope_type": "linear"]).contains("rope_parameters.factor: missing"))
         #expect(
             try scaling(["rope_type": "linear", "factor": 0]).contains(
-                "rope_parameters.factor: 0.0; expected a number above 0"))
+                "rope_parameters.factor: 0.0; expected numbers from 0.001 to 1000000.0"))
         #expect(
             try scaling([
                 "rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4,
@@ -183,12 +183,41 @@ import Testing
             ([("llama.rope.scaling.type", .text("yarn"))], "llama.rope.scaling.type: yarn; expected none or linear"),
             (
                 [("llama.rope.scaling.type", .text("linear")), ("llama.rope.scaling.factor", .number(-1))],
-                "rope.scaling.factor: -1.0; expected a number above 0"
+                "rope.scaling.factor: -1.0; expected numbers from 0.001 to 1000000.0"
             ),
             ([("llama.rope.dimension_count", .integer(4))], "llama.rope.dimension_count: 4; expected 8"),
             ([("llama.attention.value_length", .integer(16))], "llama.attention.value_length: 16; expected 8"),
         ] as [([(key: String, value: GGUFSample.Value)], String)] {
             #expect { try configuration(values) } throws: { "\($0)".contains(says) }
+        }
+    }
+
+    /// Where `config.json` does not name the key-value heads, each family has its number; null is that of the heads.
+    @Test(arguments: [("llama3", 64), ("mistral", 8), ("qwen2", 32), ("qwen3", 32)])
+    func keyValueHeadsThatAreNotNamed(name: String, assumed: Int) throws {
+        func heads(_ count: Int, _ change: (inout [String: Any]) -> Void) throws -> Int {
+            let folder = try TemporaryFolder()
+            let data = try Data(contentsOf: URL(fileURLWithPath: ParityFixture.path("tiny-\(name)/config.json")))
+            var config = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+            config["num_attention_heads"] = count
+            config["head_dim"] = 8
+            config["rope_parameters"] = nil
+            config["rope_scaling"] = nil
+            change(&config)
+            try JSONSerialization.data(withJSONObject: config)
+                .write(to: URL(fileURLWithPath: folder.file("config.json")))
+            try FileManager.default.copyItem(
+                atPath: ParityFixture.path("tiny-\(name)/model.safetensors"), toPath: folder.file("model.safetensors"))
+            return try Decoder.configuration(of: ModelFiles.open(folder.path)).kvHeadCount
+        }
+        #expect(try heads(64) { $0["num_key_value_heads"] = nil } == assumed)
+        #expect(try heads(64) { $0["num_key_value_heads"] = NSNull() } == 64)
+        #expect(try heads(64) { $0["num_key_value_heads"] = 16 } == 16)
+        if assumed < 64 {
+            #expect { try heads(14) { $0["num_key_value_heads"] = nil } } throws: {
+                "\($0)".contains(
+                    "num_key_value_heads: missing, which stands for \(assumed); expected a divisor of the 14 ")
+            }
         }
     }
 

@@ -51,6 +51,19 @@ import Testing
         }
     }
 
+    /// Of a damaged model: what is no number is never drawn, unless there is nothing else.
+    @Test(arguments: settings) func noNumbers(sampling: Sampling) {
+        let some: [Float] = [.nan, -1, .nan, 2, -.infinity, .nan]
+        var sampler = TokenSampler(sampling)
+        for _ in 0..<50 {
+            #expect([1, 3].contains(some.withUnsafeBufferPointer { sampler.choose($0) }))
+        }
+        for logits: [Float] in [[.nan, .nan, .nan], [.infinity, 1, .nan], [-.infinity, -.infinity]] {
+            let token = logits.withUnsafeBufferPointer { sampler.choose($0) }
+            #expect(logits.indices.contains(Int(token)))
+        }
+    }
+
     /// χ² of 40,000 draws, against its mean plus six standard deviations.
     @Test(arguments: settings) func drawsFollowTheProbabilities(sampling: Sampling) {
         let logits = logits(99, count: 40)

@@ -73,6 +73,9 @@ def model_cases():
     yield config("eps-negative", ["rms_norm_eps"], -1, "norm's epsilon")
     yield config("eps-1e300", ["rms_norm_eps"], 1e300, "norm's epsilon")
     yield config("scaling-llama3", ["rope_scaling"], {"rope_type": "llama3"}, "rope_scaling.factor: missing")
+    yield config("scaling-linear-1e30", ["rope_scaling"], {"type": "linear", "factor": 1e30}, "rope_scaling.factor: 1e+30")
+    yield config("scaling-linear-1e-30", ["rope_scaling"], {"type": "linear", "factor": 1e-30}, "rope_scaling.factor: 1e-30")
+    yield config("scaling-llama3-1e30", ["rope_scaling"], {"rope_type": "llama3", "factor": 1e30, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64}, "rope_scaling.factor: 1e+30")
     yield config("scaling-yarn", ["rope_scaling"], {"rope_type": "yarn"}, "rope_scaling: yarn")
     yield config("scaling-text", ["rope_scaling"], "linear", "rope_scaling: linear; expected an object")
     yield config("scaling-number", ["rope_scaling"], {"type": 5}, "rope_scaling.type: 5; expected a string")
@@ -263,6 +266,11 @@ def gguf_tokenizer_cases():
     yield bad("eps-infinite", "llama.attention.layer_norm_rms_epsilon", F32, math.inf, "norm's epsilon", "inf")
     yield bad("scaling", "llama.rope.scaling.type", STRING, "yarn", "llama.rope.scaling.type: yarn")
     tensors = gguf_tensors()
+    for name, values in [("3e38", (1, 3e38)), ("zero", (0, 1)), ("nan", (math.nan, 1))]:
+        divisors = ("rope_freqs.weight", (2,), 0, None, struct.pack("<2f", *values))
+        yield refused("ggufTokenizer", f"rope-freqs-{name}", gguf(gguf_metadata(), tensors + [divisors]), file, "rope_freqs.weight: ")
+    linear = [("llama.rope.scaling.type", STRING, "linear"), ("llama.rope.scaling.factor", F32, 1e30)]
+    yield refused("ggufTokenizer", "scaling-1e30", gguf(gguf_metadata() + linear, tensors), file, "rope.scaling.factor: 1")
     for name, at, change, says in [
         ("embedding-shape", 7, lambda t: (t[0], (4, 516), *t[2:]), "token_embd.weight"),
         ("norm-2d", 8, lambda t: (t[0], (4, 2), *t[2:]), "attn_norm.weight: shape [2, 4]; expected [8]"),
