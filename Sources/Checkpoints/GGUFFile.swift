@@ -29,7 +29,7 @@ public final class GGUFFile: @unchecked Sendable {
     /// Bytes every GGUF file starts with.
     public static let magic: [UInt8] = Array("GGUF".utf8)
 
-    /// Maps the file and reads its header; throws for what is no GGUF file, damaged or cut off.
+    /// Maps the file and reads its header; throws for what is no GGUF file, damaged, cut off or one of several parts.
     public init(path: String) throws(CheckpointError) {
         self.path = path
         file = try MappedFile(path: path)
@@ -65,6 +65,7 @@ public final class GGUFFile: @unchecked Sendable {
             }
             metadataBytes.append((key, UnsafeRawBufferPointer(start: file.base + start, count: reader.offset - start)))
         }
+        try Self.checkWhole(metadata, path)
         var heads: [(name: String, type: UInt32, shape: [Int], offset: UInt64)] = []
         for _ in 0..<tensorCount {
             let name = try name("a tensor's name")
@@ -109,6 +110,18 @@ public final class GGUFFile: @unchecked Sendable {
         self.metadataBytes = metadataBytes
         self.alignment = alignment
         self.entries = entries
+    }
+
+    /// Refuses a part of a model that `llama-gguf-split` has split: the other tensors are in other files.
+    private static func checkWhole(_ metadata: [String: GGUFValue], _ path: String) throws(CheckpointError) {
+        guard let count = metadata["split.count"]?.integer, count > 1 else { return }
+        // From 0 in the file, from 1 in the names of the parts.
+        let number = metadata["split.no"]?.integer.map { $0 &+ 1 }
+        throw CheckpointError(
+            file: path, item: "split.count",
+            found: number.map { "part \($0) of \(count) of a model" } ?? "one of \(count) parts of a model",
+            expected: "a model in one file",
+            hint: "merge the parts with: llama-gguf-split --merge FIRST OUT.gguf (FIRST is the name of part 1)")
     }
 
     /// A tensor's bytes as they are in the file, valid as long as this object lives; nil where the file holds another

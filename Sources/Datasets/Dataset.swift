@@ -44,7 +44,7 @@ public struct Dataset: Sendable {
                 }
                 guard let format else { return true }
                 var encoded = try encoder.encode(try format.content(object, fields: options.fields), line: line)
-                encoded.row.label = object[options.fields["label"] ?? "label"] as? String
+                encoded.row.label = object[options.fields["label"] ?? "label"].flatMap { RowFormat.label($0) }
                 rows.append(encoded.row)
                 cut += encoded.isCut ? 1 : 0
             } catch {
@@ -71,7 +71,7 @@ public struct Dataset: Sendable {
         if let row = rows.first(where: { $0.label == nil }) {
             throw DatasetError(
                 file: file, line: row.line, found: "a row without a label",
-                expected: "a string under \"label\" in every row",
+                expected: "a string or a whole number under \"label\" in every row",
                 hint: "add labels, map the key with --field label=NAME, or choose another --profile-method")
         }
         let names = Set(rows.compactMap(\.label)).sorted()

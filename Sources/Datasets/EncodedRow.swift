@@ -14,7 +14,7 @@ public struct EncodedRow: Sendable, Equatable {
     public var prompt: String
     /// The text of the last learned turn.
     public var completion: String
-    /// The class of the row, where the file names one: its `label`.
+    /// The class of the row, where the file names one: its `label`, of whole numbers the digits.
     public var label: String?
 
     /// Tokens in the loss.

@@ -11,7 +11,7 @@ public enum RowFormat: String, CaseIterable, Sendable {
     case shareGPT = "ShareGPT"
     /// `instruction`, `output` and, where it is not empty, `input`. The loss is on the output.
     case alpaca = "Alpaca"
-    /// `text` and `label`: a user's turn and the answer to it. The loss is on the label.
+    /// `text` and `label`: a user's turn and the answer to it, a string or a whole number. The loss is on the label.
     case labelled
     /// `text`. The loss is on every token.
     case text
@@ -78,8 +78,7 @@ extension RowFormat {
             guard let text = try value(key) as? String else { throw wrongType(key, fields, "a string") }
             return text
         }
-        func target(_ key: String, _ expected: String) throws(RowProblem) -> String {
-            let text = try string(key)
+        func target(_ key: String, _ text: String, _ expected: String) throws(RowProblem) -> String {
             guard !text.isEmpty else {
                 throw RowProblem(
                     found: "row has no target tokens: an empty \"\(fields[key] ?? key)\"", expected: expected,
@@ -90,9 +89,13 @@ extension RowFormat {
         switch self {
         case .text: return .text(try string("text"))
         case .labelled:
-            let (text, label) = (try string("text"), try target("label", "the name of a class"))
+            let text = try string("text")
+            guard let label = Self.label(try value("label")) else {
+                throw wrongType("label", fields, "a string or a whole number")
+            }
+            let answer = try target("label", label, "the name of a class")
             return .turns(
-                [ChatMessage(role: "user", content: text), ChatMessage(role: "assistant", content: label)], targets: 1)
+                [ChatMessage(role: "user", content: text), ChatMessage(role: "assistant", content: answer)], targets: 1)
         case .chat:
             return .turns(try messages(try value("messages"), "messages", fields), targets: nil)
         case .shareGPT:
@@ -104,7 +107,8 @@ extension RowFormat {
                 throw wrongType("input", fields, "a string")
             }
             return .instruction(
-                try string("instruction"), input: input, output: try target("output", "some text to learn"))
+                try string("instruction"), input: input,
+                output: try target("output", try string("output"), "some text to learn"))
         case .promptCompletion:
             let prompt = try turns(try value("prompt"), "prompt", role: "user", fields)
             let completion = try turns(try value("completion"), "completion", role: "assistant", fields)
@@ -115,6 +119,15 @@ extension RowFormat {
             }
             return .turns(prompt + completion, targets: completion.filter { $0.role == "assistant" }.count)
         }
+    }
+
+    /// The name of a class: a string, or the digits of a whole number; nil for everything else.
+    static func label(_ value: Any) -> String? {
+        if let text = value as? String { return text }
+        guard let number = value as? NSNumber, !(number is NSDecimalNumber) else { return nil }
+        // Foundation's numbers of JSON: true is a 1 for it, and 1.0 a whole number.
+        guard !["c", "B", "f", "d"].contains(String(cString: number.objCType)) else { return nil }
+        return (value as? Int).map { String($0) }
     }
 
     private func turns(_ value: Any, _ key: String, role: String, _ fields: [String: String])

@@ -15,7 +15,9 @@ struct RowReader {
                 file: file, found: error.found, expected: "a readable file of rows", hint: error.hint)
         }
         defer { withExtendedLifetime(mapped) {} }
-        let data = Data(bytesNoCopy: mapped.base, count: mapped.byteCount, deallocator: .none)
+        var data = Data(bytesNoCopy: mapped.base, count: mapped.byteCount, deallocator: .none)
+        // A byte order mark, as some editors write it.
+        if data.starts(with: [0xEF, 0xBB, 0xBF]) { data = data.dropFirst(3) }
         let space: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
         guard let first = data.first(where: { !space.contains($0) }) else {
             throw DatasetError(

@@ -32,6 +32,45 @@ import Testing
         #expect(file.metadata["test.names"]?.integer == nil)
     }
 
+    /// A part of a split model says which one it is; of one part only, or merged again, a model is whole.
+    @Test func partsOfASplitModelAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("model-00002-of-00003.gguf")
+        func write(_ values: [(key: String, value: UInt16)]) throws {
+            var bytes = GGUFFile.magic
+            func add(_ value: some FixedWidthInteger) {
+                withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+            }
+            add(UInt32(3))
+            add(UInt64(0))
+            add(UInt64(values.count))
+            for (key, value) in values {
+                add(UInt64(key.utf8.count))
+                bytes.append(contentsOf: key.utf8)
+                add(UInt32(2))
+                add(value)
+            }
+            bytes += Array(repeating: 0, count: 64)
+            try Data(bytes).write(to: URL(fileURLWithPath: path))
+        }
+        func message() -> String {
+            do {
+                _ = try GGUFFile(path: path)
+                return ""
+            } catch { return "\(error)" }
+        }
+        try write([("split.no", 1), ("split.count", 3)])
+        #expect(
+            message() == "\(path): split.count: part 2 of 3 of a model; expected a model in one file; "
+                + "merge the parts with: llama-gguf-split --merge FIRST OUT.gguf (FIRST is the name of part 1)")
+        try write([("split.count", 3)])
+        #expect(message().contains("split.count: one of 3 parts of a model"))
+        for count in [0, 1] as [UInt16] {
+            try write([("split.no", 0), ("split.count", count)])
+            #expect(message() == "")
+        }
+    }
+
     @Test func refusesWhatItCannotRead() throws {
         let file = try GGUFFile(path: blocks)
         func message(_ name: String, _ shape: [Int]) -> String {

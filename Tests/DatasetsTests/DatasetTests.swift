@@ -71,6 +71,30 @@ func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         #expect { try same.classes() } throws: { "\($0)".contains("one class only, \"x\"") }
     }
 
+    /// Whole numbers are names of classes, too.
+    @Test func labelsMayBeWholeNumbers() throws {
+        let text = ["0", "1", "-3", "9007199254740993"].map { #"{"text": "a", "label": \#($0)}"# }
+        let data = try load(text.joined(separator: "\n"), template: .none)
+        #expect(data.format == .labelled)
+        #expect(data.rows.map(\.label) == ["0", "1", "-3", "9007199254740993"])
+        #expect(split(data.rows[1]).target == "1<|endoftext|>")
+        #expect(try data.classes() == ["-3", "0", "1", "9007199254740993"])
+        // Beside a prompt and its completion.
+        let pairs = ["1", "\"x\"", "true", "0.5"].map { #"{"prompt": "a", "completion": "b", "label": \#($0)}"# }
+        #expect(try load(pairs.joined(separator: "\n"), template: .none).rows.map(\.label) == ["1", "x", nil, nil])
+    }
+
+    /// A byte order mark, as some editors write it, before an array and before lines.
+    @Test func byteOrderMarks() throws {
+        let (first, second) = (#"{"text": "ab"}"#, #"{"text": "cd"}"#)
+        for text in ["[\(first),\(second)]", " \n[\(first),\n\(second)]\n", "\(first)\n\(second)\n"] {
+            let data = try load("\u{FEFF}" + text, template: .none)
+            #expect(data.rows.map(\.completion) == ["ab", "cd"])
+            let same = try load(text, template: .none)
+            #expect(data.rows == same.rows)
+        }
+    }
+
     @Test func promptAndCompletionBecomeTwoTurns() throws {
         let data = try load(
             #"{"prompt": "Hi", "completion": "Ciao"}"#, template: .chatml(defaultSystem: "Be kind"))
@@ -169,7 +193,13 @@ func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         ("{\"text\": \"a b\"}\n{\"txt\": \"b\"}", ":2: no key \"text\" (found \"txt\")"),
         ("{\"text\": \"a\", \"label\": \"b\"}\n{\"text\": \"a\"}", ":2: no key \"label\" (found \"text\")"),
         (#"{"text": "a", "label": ""}"#, ":1: row has no target tokens: an empty \"label\""),
-        (#"{"text": "a", "label": 1}"#, ":1: \"label\" of another type"),
+        (#"{"text": "a", "label": true}"#, ":1: \"label\" of another type; expected a string or a whole number"),
+        (#"{"text": "a", "label": 1.5}"#, ":1: \"label\" of another type"),
+        (#"{"text": "a", "label": 1.0}"#, ":1: \"label\" of another type"),
+        (#"{"text": "a", "label": null}"#, ":1: \"label\" of another type"),
+        (#"{"text": "a", "label": [1]}"#, ":1: \"label\" of another type"),
+        ("\u{FEFF}", "an empty file"),
+        ("\u{FEFF}[{\"text\": \"a\"},\n {\"text\": 5}]", ":2: \"text\" of another type"),
         (#"["a"]"#, ":1: JSON that is not an object"),
         (#"[{"text": "a b"}"#, "not a whole JSON array"),
         ("[{\"text\": \"a\"},\n {\"text\": \"b\"\n]", ":3: not a whole JSON array"),
