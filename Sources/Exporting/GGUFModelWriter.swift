@@ -7,14 +7,17 @@ import Tokenization
 public struct GGUFModelWriter {
     private let source: ModelFiles
     private let type: GGUFElement
+    private let template: ChosenTemplate?
 
     /// - Parameters:
     ///   - source: what the model was made from.
     ///   - type: of the matrices: one of `GGUFElement.writable`. Vectors are F32, and F16 what has rows that are no whole
     ///     blocks of Q8_0.
-    public init(source: ModelFiles, type: GGUFElement) {
+    ///   - template: goes into the metadata with the token that ends its turns; nil for the source's.
+    public init(source: ModelFiles, type: GGUFElement, template: ChosenTemplate? = nil) {
         self.source = source
         self.type = type
+        self.template = template
     }
 
     /// Writes the present weights of `model`, LoRA merged into them.
@@ -36,6 +39,11 @@ public struct GGUFModelWriter {
             writer.set("general.name", .string(name))
             let vocabulary = try GGUFVocabulary(directory: directory.path, rows: model.vocabularySize)
             for (key, value) in vocabulary.metadata { writer.set(key, value) }
+        }
+        if let template {
+            writer.set("tokenizer.chat_template", .string(template.source))
+            // llama.cpp ends answers at this token and at that of the end of a text.
+            if let end = template.endToken { writer.set("tokenizer.ggml.eot_token_id", .uint32(UInt32(end))) }
         }
         writer.set("general.file_type", .uint32(fileType))
         if type == .q8_0 { writer.set("general.quantization_version", .uint32(2)) }

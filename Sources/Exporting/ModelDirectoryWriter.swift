@@ -9,6 +9,7 @@ public struct ModelDirectoryWriter {
     private let source: ModelFiles
     private let type: ElementType
     private let shardBytes: Int
+    private let template: ChosenTemplate?
 
     /// Files copied where the source has them.
     static let copiedFiles = [
@@ -20,10 +21,16 @@ public struct ModelDirectoryWriter {
     ///   - source: what the model was made from.
     ///   - type: of the weights: F32, F16 or BF16.
     ///   - shardBytes: how much goes into one file, where a model is larger.
-    public init(source: ModelFiles, type: ElementType = .float32, shardBytes: Int = 5_000_000_000) {
+    ///   - template: goes into the tokenizer's files, and the token that ends its turns into `generation_config.json`;
+    ///     nil for the source's.
+    public init(
+        source: ModelFiles, type: ElementType = .float32, shardBytes: Int = 5_000_000_000,
+        template: ChosenTemplate? = nil
+    ) {
         self.source = source
         self.type = type
         self.shardBytes = shardBytes
+        self.template = template
     }
 
     /// Refuses a source that no `config.json` can describe, before there is anything to write.
@@ -40,7 +47,10 @@ public struct ModelDirectoryWriter {
             for name in Self.copiedFiles where FileManager.default.fileExists(atPath: "\(directory.path)/\(name)") {
                 try AtomicFolder.copy("\(directory.path)/\(name)", to: "\(folder)/\(name)")
             }
-        case .gguf(let file): try writeDescription(of: file, contextLength: model.contextLength, to: folder)
+            if let template { try write(template, intoFilesOf: directory.path, to: folder) }
+        case .gguf(let file):
+            try writeDescription(of: file, contextLength: model.contextLength, to: folder)
+            if let template { try write(template, intoFilesOf: folder, to: folder) }
         }
         try writeWeights(of: model, to: folder)
     }
@@ -96,14 +106,7 @@ public struct ModelDirectoryWriter {
     /// The source's configuration; what has an old and a new name (the element type, base and scaling of the rotary
     /// positions) under both, because readers of one age silently ignore the other's.
     private func configuration(of directory: HuggingFaceDirectory) throws -> String {
-        let path = directory.config.path
-        guard let data = FileManager.default.contents(atPath: path),
-            var values = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
-        else {
-            throw CheckpointError(
-                file: path, found: "no JSON object", expected: "the configuration the model was loaded with",
-                hint: "the file was changed or removed meanwhile")
-        }
+        var values = try Self.object(in: directory.config.path)
         let scaling = values["rope_scaling"] as? [String: Any]
         var rope = values["rope_parameters"] as? [String: Any] ?? scaling ?? ["rope_type": "default"]
         rope["rope_type"] = rope["rope_type"] ?? rope["type"]
@@ -121,10 +124,45 @@ public struct ModelDirectoryWriter {
         return try Self.json(configuration.merging(types) { _, new in new })
     }
 
+    private static func object(in path: String) throws(CheckpointError) -> [String: Any] {
+        guard let data = FileManager.default.contents(atPath: path),
+            let values = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
+        else {
+            throw CheckpointError(
+                file: path, found: "no JSON object", expected: "the configuration the model was loaded with",
+                hint: "the file was changed or removed meanwhile")
+        }
+        return values
+    }
+
     static func json(_ object: [String: Any]) throws -> String {
         let text = try JSONSerialization.data(
             withJSONObject: object, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
         return String(decoding: text, as: UTF8.self) + "\n"
+    }
+
+    /// Puts a template in the place of the one that the files of `source` have, and its end token beside theirs.
+    private func write(_ template: ChosenTemplate, intoFilesOf source: String, to folder: String) throws {
+        var tokenizer = try Self.object(in: source + "/tokenizer_config.json")
+        // Some readers want it here, newer ones in a file of its own.
+        tokenizer["chat_template"] = template.source
+        try AtomicFile.write(try Self.json(tokenizer), to: folder + "/tokenizer_config.json")
+        try AtomicFile.write(template.source, to: folder + "/chat_template.jinja")
+        guard let end = template.endToken else { return }
+        let configuration = try Self.object(in: source + "/config.json")
+        let path = source + "/generation_config.json"
+        var generation: [String: Any] = [:]
+        if FileManager.default.fileExists(atPath: path) {
+            generation = try Self.object(in: path)
+        } else {
+            // Where there is no such file, transformers takes these from config.json.
+            for key in ["bos_token_id", "pad_token_id"] { generation[key] = configuration[key] }
+        }
+        let stated = generation["eos_token_id"] ?? configuration["eos_token_id"]
+        var ends = (stated as? [Any] ?? [stated as Any]).compactMap { $0 as? Int }
+        if !ends.contains(Int(end)) { ends.append(Int(end)) }
+        generation["eos_token_id"] = ends
+        try AtomicFile.write(try Self.json(generation), to: folder + "/generation_config.json")
     }
 
     /// Configuration and tokenizer of a GGUF file.

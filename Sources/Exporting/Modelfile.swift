@@ -1,6 +1,7 @@
 import Tokenization
 
 /// The `Modelfile` by which Ollama takes up a GGUF file: its chat template in Ollama's language, and where answers end.
+/// What its quotes cannot hold is left out, and a comment says so.
 public struct Modelfile {
     /// What it says.
     public let text: String
@@ -15,8 +16,18 @@ public struct Modelfile {
         var lines = ["FROM \(from)"]
         if let adapter { lines.append("ADAPTER \(adapter)") }
         lines.append("TEMPLATE \"\"\"\(template.ollamaSource(addsBOS: addsBOS))\"\"\"")
-        if case .chatml(let system?) = template, !system.isEmpty { lines.append("SYSTEM \"\"\"\(system)\"\"\"") }
-        for stop in stops.sorted() where !stop.isEmpty { lines.append("PARAMETER stop \"\(stop)\"") }
+        if case .chatml(let system?) = template, !system.isEmpty {
+            lines.append(
+                system.contains("\"\"\"")
+                    ? "# Without the default system turn: it has three double quotes, which would end it here."
+                    : "SYSTEM \"\"\"\(system)\"\"\"")
+        }
+        for stop in stops.sorted() where !stop.isEmpty {
+            lines.append(
+                stop.contains("\"")
+                    ? "# Without one stop: it has a double quote, which would end it here."
+                    : "PARAMETER stop \"\(stop)\"")
+        }
         text = lines.joined(separator: "\n") + "\n"
     }
 }

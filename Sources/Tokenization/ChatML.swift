@@ -36,13 +36,22 @@ enum ChatML {
             ? .chatml(defaultSystem: text) : nil
     }
 
+    /// The form that a model with this default system turn carries.
+    static func source(defaultSystem: String?) -> String {
+        guard let defaultSystem else { return knownSources[0] }
+        let turn = header("system") + defaultSystem + endToken + "\n"
+        return knownSources[1].split(separator: defaultTurn).joined(separator: TemplateSource.quoted(turn))
+    }
+
+    private static let defaultTurn = #"'<|im_start|>system\nDEFAULT<|im_end|>\n'"#
+
     /// The forms that models carry. The second has a default system turn, as SmolLM2's and Qwen2's.
     private static let knownSources: [String] = {
         let turn = #"{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"#
         let prompt = #"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"#
         let system =
             #"{% if loop.first and messages[0]['role'] != 'system' %}"#
-            + #"{{ '<|im_start|>system\nDEFAULT<|im_end|>\n' }}{% endif %}"#
+            + "{{ \(ChatML.defaultTurn) }}{% endif %}"
         let define =
             "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"
         let plain = "{% for message in messages %}\(turn){% endfor %}\(prompt)"

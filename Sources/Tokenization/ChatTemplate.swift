@@ -47,7 +47,7 @@ public enum ChatTemplate: Sendable, Equatable {
         }
     }
 
-    /// The template whose Jinja source is `source`; `.none` where there is no source.
+    /// The template whose Jinja source is `source`; `.none` where there is no source, or one that joins the contents.
     /// - Parameters:
     ///   - source: Jinja, as the model's files have it.
     ///   - file: where the source is from, for errors.
@@ -57,12 +57,14 @@ public enum ChatTemplate: Sendable, Equatable {
         source: String?, file: String, marks: TextMarks = TextMarks()
     ) throws(TokenizationError) -> ChatTemplate {
         guard let source else { return .none }
+        let (body, ownMarks) = TemplateSource.parts(of: source, marks)
         // Known ones are much shorter, and comparing takes time.
         let found =
             source.utf8.count > 1 << 16
             ? nil
-            : ChatML.recognise(source) ?? InstTemplates.recognise(source, marks: marks)
-                ?? HeaderTemplates.recognise(source, marks: marks) ?? AlpacaTemplate.recognise(source, marks: marks)
+            : ChatML.recognise(source) ?? InstTemplates.recognise(body, marks: ownMarks)
+                ?? HeaderTemplates.recognise(body, marks: ownMarks) ?? AlpacaTemplate.recognise(body, marks: ownMarks)
+                ?? TemplateSource.recogniseContents(source)
         if let found { return found }
         throw TokenizationError(
             file: file, found: "unknown chat template \"\(source.prefix(60))…\"",

@@ -5,8 +5,8 @@ extension GGUFVocabulary {
     /// tokenizer does.
     /// - Parameters:
     ///   - directory: one whose tokenizer `Tokenizer(directory:)` reads.
-    ///   - rows: of the model's embedding; further ids become unused tokens.
-    /// - Throws: for a way of splitting text that llama.cpp has no name for.
+    ///   - rows: of the model's embedding; ids without a token become unused ones.
+    /// - Throws: for a way of splitting text that llama.cpp has no name for, and for ids that the model has no row for.
     public init(directory: String, rows: Int) throws(TokenizationError) {
         let tokenizer = try Tokenizer(directory: directory)
         let path = "\(directory)/tokenizer.json"
@@ -38,10 +38,21 @@ extension GGUFVocabulary {
             preconditionFailure("Tokenizer(directory:) found one of the two")
         }
         for (key, token) in configuration.addedTokens ?? [:] {
-            if let id = Int(key) { list.add(token.content, id: id, type: token.special == true ? 3 : 4) }
+            guard let id = Int(key), 0..<rows ~= id else {
+                throw TokenizationError(
+                    file: "\(directory)/tokenizer_config.json", found: "added_tokens_decoder has the token id \(key)",
+                    expected: "a number below the model's \(rows) tokens",
+                    hint: "the file is damaged, or of another model")
+            }
+            list.add(token.content, id: id, type: token.special == true ? 3 : 4)
+        }
+        guard list.tokens.count <= rows else {
+            throw TokenizationError(
+                file: directory, found: "a tokenizer with \(list.tokens.count) tokens",
+                expected: "at most the model's \(rows)", hint: "the tokenizer is of another model")
         }
         list.pad(to: rows)
-        func id(_ text: String?) -> Int32? { text.flatMap { list.ids[$0] }.map { Int32($0) } }
+        func id(_ text: String?) -> Int32? { text.flatMap { list.ids[TokenTable.Key($0)] }.map { Int32($0) } }
         self.init(
             model: isSentencePiece ? "llama" : "gpt2", pre: pre ?? (isSentencePiece ? "default" : nil),
             tokens: list.tokens, tokenTypes: list.types, scores: isSentencePiece ? list.scores : nil, merges: merges,
@@ -59,7 +70,7 @@ private struct TokenList {
     private(set) var tokens: [String] = []
     private(set) var types: [Int32] = []
     private(set) var scores: [Float] = []
-    private(set) var ids: [String: Int] = [:]
+    private(set) var ids: [TokenTable.Key: Int] = [:]
 
     init(_ file: TokenizerFile) {
         for (text, id) in file.model.vocab {
@@ -67,13 +78,17 @@ private struct TokenList {
             add(text, id: Int(id), type: isByte ? 6 : 1)
         }
         for token in file.addedTokens ?? [] {
-            let isUnknown = token.content == file.model.unkToken
+            let isUnknown = file.model.unkToken.map { TokenTable.Key(token.content) == TokenTable.Key($0) } ?? false
             add(token.content, id: Int(token.id), type: isUnknown ? 2 : token.special == true ? 3 : 4)
         }
     }
 
     init(_ file: SentencePieceFile) {
-        for (id, piece) in file.pieces.enumerated() { add(piece.text, id: id, type: piece.type, score: piece.score) }
+        for (id, piece) in file.pieces.enumerated() {
+            // llama.cpp looks for user-defined tokens in a text whose spaces are spaces still.
+            let text = piece.type == 4 ? SpaceMark.replaced(in: piece.text) : piece.text
+            add(text, id: id, type: piece.type, score: piece.score)
+        }
     }
 
     /// Puts a token at its place; of one that is there already, only a normal one's type changes.
@@ -85,7 +100,7 @@ private struct TokenList {
         }
         if tokens[id].isEmpty {
             (tokens[id], types[id], scores[id]) = (text, type, score)
-            ids[text] = id
+            ids[TokenTable.Key(text)] = id
         } else if types[id] == 1 {
             types[id] = type
         }
@@ -96,7 +111,7 @@ private struct TokenList {
         for index in scores.indices { scores[index] = -Float(merges.count) }
         for (rank, merge) in merges.enumerated().reversed() {
             let token = String(decoding: merge.utf8.filter { $0 != PreTokenizer.space }, as: UTF8.self)
-            if let id = ids[token] { scores[id] = -Float(rank) }
+            if let id = ids[TokenTable.Key(token)] { scores[id] = -Float(rank) }
         }
     }
 

@@ -25,6 +25,8 @@ enum HeaderTemplates {
         return TemplateSource.isOne(source, of: [zephyrSource]) ? .zephyr(marks) : nil
     }
 
+    static var llama3Source: String { llama3Sources[0] }
+
     private static let llama3Sources: [String] = {
         let turns =
             "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = "
@@ -37,7 +39,7 @@ enum HeaderTemplates {
     }()
 
     /// Each tag on a line of its own.
-    private static let zephyrSource: String = {
+    static let zephyrSource: String = {
         func turn(_ role: String) -> String { #"{{ '<|\#(role)|>\n' + message['content'] + eos_token }}"# }
         return [
             "{% for message in messages %}", "{% if message['role'] == 'user' %}", turn("user"),

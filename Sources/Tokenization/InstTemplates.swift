@@ -42,23 +42,25 @@ enum InstTemplates {
 
     static func recognise(_ source: String, marks: TextMarks) -> ChatTemplate? {
         if TemplateSource.isOne(source, of: llama2Sources) { return .llama2(marks) }
-        for (spacing, answer) in mistralAnswers where TemplateSource.isOne(source, of: [mistralSource(answer)]) {
-            return .mistral(marks, spacing)
-        }
-        return nil
+        let spacings: [MistralSpacing] = [.bare, .after, .before]
+        let spacing = spacings.first { TemplateSource.isOne(source, of: [mistralSource($0)]) }
+        return spacing.map { ChatTemplate.mistral(marks, $0) }
     }
 
-    private static let mistralAnswers: [(MistralSpacing, answer: String)] = [
-        (.bare, "message['content'] + eos_token"), (.after, "message['content'] + eos_token + ' '"),
-        (.before, "' ' + message['content'] + eos_token"),
-    ]
-
-    private static func mistralSource(_ answer: String) -> String {
-        "{{ bos_token }}{% for message in messages %}" + TemplateSource.raiseUnlessAlternating
+    static func mistralSource(_ spacing: MistralSpacing) -> String {
+        let answer =
+            switch spacing {
+            case .bare: "message['content'] + eos_token"
+            case .after: "message['content'] + eos_token + ' '"
+            case .before: "' ' + message['content'] + eos_token"
+            }
+        return "{{ bos_token }}{% for message in messages %}" + TemplateSource.raiseUnlessAlternating
             + "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
             + "{% elif message['role'] == 'assistant' %}{{ \(answer) }}"
             + "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}"
     }
+
+    static var llama2Source: String { llama2Sources[0] }
 
     /// Some copies also have a branch for system turns, which none reaches.
     private static let llama2Sources: [String] = {

@@ -17,8 +17,10 @@ struct SourceFile {
 
     func decode<Value: Decodable>(_ type: Value.Type) throws(TokenizationError) -> Value {
         if let fault = JSONSyntax.fault(in: data) { throw invalid("not JSON: \(fault)") }
+        let decoder = JSONDecoder()
+        if let key = CodingUserInfoKey.document { decoder.userInfo[key] = data }
         do {
-            return try JSONDecoder().decode(type, from: data)
+            return try decoder.decode(type, from: data)
         } catch let error as DecodingError {
             throw describe(error)
         } catch {

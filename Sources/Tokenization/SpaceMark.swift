@@ -15,6 +15,13 @@ enum SpaceMark {
         }
     }
 
+    /// `text` with each `▁` as a space.
+    static func replaced(in text: String) -> String {
+        var bytes: [UInt8] = []
+        append(text.utf8, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// The byte that `<0x0A>` stands for.
     static func byte(of text: String) -> UInt8? {
         guard text.utf8.count == 6, text.hasPrefix("<0x"), text.hasSuffix(">") else { return nil }

@@ -38,11 +38,11 @@ extension Tokenizer {
         let added = file.addedTokens ?? []
         let isSentencePiece = model.byteFallback == true
         try file.checkSupported(path)
-        let ids = Dictionary(added.map { ($0.content, $0.id) }, uniquingKeysWith: { first, _ in first })
-            .merging(model.vocab) { first, _ in first }
+        let addedIDs = Dictionary(
+            added.map { (TokenTable.Key($0.content), $0.id) }, uniquingKeysWith: { first, _ in first })
         func id(_ text: String?, _ key: String, _ file: String) throws(TokenizationError) -> Int32? {
             guard let text else { return nil }
-            if let id = ids[text] { return id }
+            if let id = addedIDs[TokenTable.Key(text)] ?? model.vocab.id(of: text) { return id }
             throw TokenizationError(
                 file: file, found: "\(key) is \"\(text)\", which is not in the vocabulary", expected: "a known token",
                 hint: "the files belong to different models")
@@ -115,12 +115,12 @@ extension Tokenizer {
     private static func vocabulary(
         _ model: TokenizerFile.Model, _ added: [TokenizerFile.AddedToken], _ path: String
     ) throws(TokenizationError) -> Vocabulary {
-        let extra = added.reduce(into: 0) { if model.vocab[$1.content] == nil { $0 += 1 } }
+        let extra = added.reduce(into: 0) { if model.vocab.id(of: $1.content) == nil { $0 += 1 } }
         let count = model.vocab.count + extra
         var tokens = [(text: String, kind: Vocabulary.Kind)](repeating: ("", .normal), count: count)
         func place(_ text: String, _ id: Int32, _ kind: Vocabulary.Kind) throws(TokenizationError) {
-            let free = id >= 0 && id < count && (tokens[Int(id)].text.isEmpty || tokens[Int(id)].text == text)
-            guard free, !text.isEmpty else {
+            let there: String? = id >= 0 && id < count ? tokens[Int(id)].text : nil
+            guard let there, there.isEmpty || there.utf8.elementsEqual(text.utf8), !text.isEmpty else {
                 throw TokenizationError(
                     file: path, found: "token \"\(text)\" has id \(id), taken or outside 0 ..< \(count)",
                     expected: "\(count) tokens with the ids 0 ..< \(count)",

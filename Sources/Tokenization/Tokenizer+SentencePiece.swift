@@ -46,10 +46,11 @@ extension Tokenizer {
         var early: [AddedTokens.Entry] = []
         var late: [AddedTokens.Entry] = []
         for (id, kind) in kinds.enumerated() where kind == .special || kind == .added {
-            // Where a space is part of a user-defined token it is written as in other tokens.
-            let entry = AddedTokens.Entry(
-                id: Int32(id), bytes: Array(vocabulary.bytes(of: Int32(id))), isSpecial: kind == .special)
-            if kind == .added, lateTokens.contains(id) { late.append(entry) } else { early.append(entry) }
+            let isLate = kind == .added && lateTokens.contains(id)
+            // Where spaces are marked, `▁` of a token is one; before, tokens are found as they are written.
+            let bytes = isLate ? Array(vocabulary.bytes(of: Int32(id))) : Array(pieces[id].text.utf8)
+            let entry = AddedTokens.Entry(id: Int32(id), bytes: bytes, isSpecial: kind == .special)
+            if isLate { late.append(entry) } else { early.append(entry) }
         }
         self.init(
             model: .sentencePiece(encoder),

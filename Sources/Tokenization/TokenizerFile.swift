@@ -19,7 +19,7 @@ struct TokenizerFile: Decodable {
 
     struct Model: Decodable {
         let type: String?
-        let vocab: [String: Int32]
+        let vocab: TokenTable
         let merges: Merges
         let dropout: Double?
         let unkToken: String?

@@ -20,6 +20,22 @@ import Tokenization
                 """)
     }
 
+    /// Ollama has no way to write a quote inside of quotes of its kind.
+    @Test func whatCannotBeQuotedIsLeftOut() {
+        let system = "Say \"\"\"x\"\"\"."
+        let file = Modelfile(
+            from: "m", template: .chatml(defaultSystem: system), stops: ["<|im_end|>", "a\"b"], addsBOS: false)
+        let lines = file.text.split(separator: "\n").suffix(3)
+        #expect(
+            lines == [
+                "# Without the default system turn: it has three double quotes, which would end it here.",
+                "PARAMETER stop \"<|im_end|>\"", "# Without one stop: it has a double quote, which would end it here.",
+            ])
+        let quoted = Modelfile(
+            from: "m", template: .chatml(defaultSystem: "Say \"x\"."), stops: [], addsBOS: false)
+        #expect(quoted.text.hasSuffix("SYSTEM \"\"\"Say \"x\".\"\"\"\n"))
+    }
+
     /// A few actions of Go's templates, evaluated for one conversation: enough to compare with what neft renders.
     private func evaluate(_ source: String, _ messages: [ChatMessage]) -> String {
         let system = messages.first?.role == "system" ? messages[0].content : ""

@@ -96,6 +96,20 @@ struct ChatTemplateTests {
                 == "<|im_start|>system\n<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n")
     }
 
+    /// What is written into a model's files is recognised, whatever the default system text.
+    @Test func sourcesToWrite() throws {
+        for text in [nil, "", "Help.", "It's \"you\".", "C:\\new\t1\r\n2\n'}}' %} è"] {
+            let template = ChatTemplate.chatml(defaultSystem: text)
+            #expect(try ChatTemplate.detect(source: template.jinjaSource, file: "m") == template)
+        }
+        for row in try rows() {
+            let template = try ChatTemplate.detect(source: row.template, file: "m")
+            #expect(try ChatTemplate.detect(source: template.jinjaSource, file: "m") == template)
+        }
+        let source = ChatTemplate.chatml(defaultSystem: "It's\n\\").jinjaSource
+        #expect(source.contains(#"{{ '<|im_start|>system\nIt\'s\n\\<|im_end|>\n' }}"#))
+    }
+
     @Test func named() throws {
         #expect(try ChatTemplate(named: "chatml") == .chatml(defaultSystem: nil))
         #expect(try ChatTemplate(named: "none", source: "x") == ChatTemplate.none)

@@ -104,6 +104,43 @@ struct SentencePieceTests {
         #expect(bare.decode(bare.encode("the"), isStart: false) == "the")
     }
 
+    /// Texts that Swift takes for equal, U+00B7 and U+0387, a composed and a decomposed é, are tokens of their own.
+    @Test func equivalentTextsAreSeveralTokens() throws {
+        let directory = try TokenizerDirectory(patching: [:], of: "sentencepiece")
+        let file = directory.url.appendingPathComponent("tokenizer.json")
+        var text = try String(contentsOf: file, encoding: .utf8)
+        let start = #""vocab":{"#
+        #expect(text.components(separatedBy: start).count == 2)
+        // The second spellings once as they are and once as escapes.
+        text = text.replacingOccurrences(
+            of: start,
+            with: start + "\"\u{B7}\":400,\"\u{387}\":401,\"ne\u{301}\":402, \"n\u{E9}\" : 403,\n"
+                + #""\u212B":404,"\u00c5":405,"\ud83d\ude00\"\\":406,"#)
+        text = text.replacingOccurrences(
+            of: #""merges":["#, with: "\"merges\":[[\"n\",\"\u{E9}\"],")
+        try directory.write("tokenizer.json", text)
+        let tokenizer = try directory.tokenizer()
+        #expect(tokenizer.vocabularySize == 407)
+        let texts = ["\u{B7}", "\u{387}", "ne\u{301}", "n\u{E9}", "\u{212B}", "\u{C5}", "\u{1F600}\"\\"]
+        for (number, text) in texts.enumerated() {
+            let found = tokenizer.tokenText(Int32(400 + number))
+            #expect(found.utf8.elementsEqual(text.utf8), "\(number)")
+            #expect(tokenizer.decode([Int32(400 + number)]).utf8.elementsEqual(text.utf8), "\(number)")
+        }
+        for number in [0, 1, 3, 4, 5] {
+            #expect(tokenizer.encode(texts[number]).last == Int32(400 + number), "\(number)")
+        }
+        // As an added token, a spelling is that one and not the other.
+        text = text.replacingOccurrences(
+            of: #""added_tokens":["#,
+            with: "\"added_tokens\":[{\"id\":401,\"content\":\"\u{387}\",\"special\":true},"
+                + "{\"id\":407,\"content\":\"\u{301}\",\"special\":false},")
+        try directory.write("tokenizer.json", text)
+        let added = try directory.tokenizer()
+        #expect(added.vocabularySize == 408)
+        #expect(added.decode([400, 401]).utf8.elementsEqual("\u{B7}".utf8))
+    }
+
     /// A character that is no token itself merges all the same, as in SentencePiece, or becomes its bytes.
     @Test func charactersThatAreNoTokens() throws {
         var pieces = (0...255).map { byte in

@@ -66,6 +66,30 @@ struct TemplateFamilyTests {
         #expect(count > 30)
     }
 
+    /// What is written into a model's files is a source that transformers renders alike, and is recognised.
+    @Test func sourcesToWrite() throws {
+        let families = try families()
+        for family in families {
+            let template = try ChatTemplate.detect(source: family.template, file: "m")
+            let source = template.jinjaSource
+            #expect(try ChatTemplate.detect(source: source, file: "m") == template)
+            let alike = families.filter { $0.name == family.name }.map(\.template)
+            #expect(TemplateSource.isOne(source, of: alike), "\(family.name)")
+        }
+        for name in ChatTemplate.names {
+            for (begin, end) in [("<b>", "<e>"), ("", "<e>"), ("", "")] {
+                let marks = TextMarks(begin: begin, end: end)
+                let template = try ChatTemplate(named: name, marks: marks)
+                #expect(try ChatTemplate.detect(source: template.jinjaSource, file: "m", marks: marks) == template)
+            }
+        }
+        // A name without a value cannot be joined to a text.
+        let bare = ChatTemplate.llama2(TextMarks(begin: "", end: "</s>")).jinjaSource
+        #expect(bare.hasPrefix("{% set bos_token = '' %}{% if"))
+        #expect(try ChatTemplate.detect(source: bare, file: "m") == .llama2(TextMarks(begin: "", end: "</s>")))
+        #expect(ChatTemplate.none.jinjaSource == "{% for message in messages %}{{ message['content'] }}{% endfor %}")
+    }
+
     @Test func detectionIsExact() throws {
         for family in try families() {
             // White space of the code and the kind of quotes do not matter; everything else does.

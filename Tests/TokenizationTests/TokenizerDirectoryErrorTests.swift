@@ -113,6 +113,24 @@ struct TokenizerDirectoryErrorTests {
         try expectRefusal(["post_processor": ["type": "BertProcessing"]], "post_processor BertProcessing")
     }
 
+    /// Ids of `tokenizer_config.json` that the model has no row for, before anything is made of them.
+    @Test(arguments: ["-5", "1000", "999999999999", "x"]) func idsBeyondTheModel(id: String) throws {
+        let bytes: [String: Any] = ["type": "ByteLevel", "add_prefix_space": false, "use_regex": true]
+        let directory = try TokenizerDirectory(patching: ["pre_tokenizer": bytes])
+        try directory.write("tokenizer_config.json", "{}")
+        #expect(try GGUFVocabulary(directory: directory.url.path, rows: 1000).tokens.count == 1000)
+        try directory.write("tokenizer_config.json", #"{"added_tokens_decoder": {"\#(id)": {"content": "z"}}}"#)
+        let error = #expect(throws: TokenizationError.self) {
+            try GGUFVocabulary(directory: directory.url.path, rows: 1000)
+        }
+        #expect(error?.found == "added_tokens_decoder has the token id \(id)")
+        let narrow = #expect(throws: TokenizationError.self) {
+            try directory.write("tokenizer_config.json", "{}")
+            _ = try GGUFVocabulary(directory: directory.url.path, rows: 5)
+        }
+        #expect(narrow?.expected == "at most the model's 5")
+    }
+
     /// Cut anywhere or with any byte changed, a file is read or refused; never a crash.
     @Test func damagedFiles() throws {
         let directory = try TokenizerDirectory(patching: [:])

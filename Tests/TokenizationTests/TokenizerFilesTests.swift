@@ -82,6 +82,29 @@ struct TokenizerFilesTests {
         #expect(again.bosToken == tokenizer.bosToken && again.eosToken == tokenizer.eosToken)
     }
 
+    /// `▁` in special and user-defined tokens: SentencePiece takes it for a space, llama.cpp and `tokenizers` do not.
+    @Test func tokensWithMarksAreFoundAsTheyAreWritten() throws {
+        func piece(_ text: String, type: UInt8) -> [UInt8] {
+            let piece = [0x0A, UInt8(text.utf8.count)] + Array(text.utf8) + [0x15, 0, 0, 0, 0, 0x18, type]
+            return [0x0A, UInt8(piece.count)] + piece
+        }
+        let source = try TokenizerDirectory(patching: [:], of: "sentencepiece")
+        try FileManager.default.removeItem(at: source.url.appendingPathComponent("tokenizer.json"))
+        let model = Fixtures.directory.appendingPathComponent("sentencepiece/tokenizer.model")
+        let more = piece("▁<x>▁", type: 4) + piece("▁<PRE>", type: 3)
+        try source.write("tokenizer.model", try Data(contentsOf: model) + more)
+        let tokenizer = try source.tokenizer()
+        #expect(tokenizer.encode("a <x> b▁<PRE>").filter { $0 >= 400 } == [400, 401])
+        #expect(!tokenizer.encode("a <PRE>").contains(401))
+
+        let vocabulary = try GGUFVocabulary(directory: source.url.path, rows: 402)
+        #expect(vocabulary.tokens.suffix(2) == [" <x> ", "▁<PRE>"] && vocabulary.tokenTypes?.suffix(2) == [4, 3])
+        for reader in [try Tokenizer(gguf: vocabulary, file: "test.gguf"), try directory(vocabulary).tokenizer()] {
+            #expect(reader.encode("a <x> b▁<PRE>").filter { $0 >= 400 } == [400, 401])
+            #expect(reader.encode("a▁<x>▁b <PRE>").filter { $0 >= 400 } == [])
+        }
+    }
+
     @Test func aSplitWithoutANameIsRefused() throws {
         let step: [String: Any] = ["type": "ByteLevel", "add_prefix_space": true, "use_regex": true]
         let directory = try TokenizerDirectory(patching: ["pre_tokenizer": step], of: "made")

@@ -105,9 +105,13 @@ struct ExportJob {
         let model = loaded.model
         switch command.format {
         case .hf:
-            try ModelDirectoryWriter(source: loaded.files, type: type.element ?? .float32).write(model, to: folder)
+            let writer = ModelDirectoryWriter(
+                source: loaded.files, type: type.element ?? .float32, template: chosenTemplate(of: loaded))
+            try writer.write(model, to: folder)
         case .gguf:
-            try GGUFModelWriter(source: loaded.files, type: type.ggufElement).write(
+            let writer = GGUFModelWriter(
+                source: loaded.files, type: type.ggufElement, template: chosenTemplate(of: loaded))
+            try writer.write(
                 model, changed: try changedModules(of: loaded),
                 name: URL(fileURLWithPath: loaded.path).lastPathComponent,
                 to: folder + "/model.gguf")
@@ -139,6 +143,18 @@ struct ExportJob {
                 }
             }
         }
+    }
+
+    /// What `--chat-template` says; nil where the source's template stays.
+    private func chosenTemplate(of loaded: LoadedModel) -> ChosenTemplate? {
+        guard command.template.chatTemplate != nil else { return nil }
+        let template = ChosenTemplate(loaded.template, tokenizer: loaded.tokenizer)
+        if template.endToken == nil, let end = loaded.template.endToken, !end.isEmpty {
+            console.warn(
+                "the chat template \(loaded.template.name) ends turns with \"\(end)\", which is no token of this "
+                    + "model: answers do not end at it")
+        }
+        return template
     }
 
     /// Modules with other weights than the base model's; nil where that is not known.
