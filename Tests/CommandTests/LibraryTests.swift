@@ -8,7 +8,8 @@ struct LibraryTests {
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     private static let modules = [
-        "Checkpoints", "Collectives", "Datasets", "Evaluation", "Kernels", "Models", "Neurons", "Reporting",
+        "Checkpoints", "Collectives", "Datasets", "Evaluation", "Exporting", "Kernels", "Models", "Neurons",
+        "Reporting",
         "Tokenization", "Training",
     ]
 

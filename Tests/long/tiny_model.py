@@ -12,12 +12,11 @@ from pathlib import Path
 
 HIDDEN, INTERMEDIATE, KEY_VALUE, LAYERS = 32, 64, 16, 2
 MARKS = ["<|im_start|>", "<|im_end|>"]
-VOCABULARY = 256 + len(MARKS)
 
 
-def shapes():
+def shapes(rows):
     """Tensor name -> shape, as safetensors orders it."""
-    yield "model.embed_tokens.weight", (VOCABULARY, HIDDEN)
+    yield "model.embed_tokens.weight", (rows, HIDDEN)
     for layer in range(LAYERS):
         for name, shape in {
             "self_attn.q_proj": (HIDDEN, HIDDEN), "self_attn.k_proj": (KEY_VALUE, HIDDEN),
@@ -30,17 +29,24 @@ def shapes():
     yield "model.norm.weight", (HIDDEN,)
 
 
-def write_weights(path):
+def write_model(folder, rows):
+    """config.json and weights of a model whose embedding has so many rows."""
+    configuration = {
+        "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": INTERMEDIATE, "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5, "vocab_size": rows,
+        "max_position_embeddings": 256, "rope_theta": 10000, "tie_word_embeddings": True,
+    }
+    (folder / "config.json").write_text(json.dumps(configuration))
     source = random.Random(1)
     header, data = {}, b""
-    for name, shape in shapes():
+    for name, shape in shapes(rows):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
         values = [1.0] * count if len(shape) == 1 else [source.gauss(0, 0.1) for _ in range(count)]
         start = len(data)
         data += struct.pack(f"<{count}f", *values)
         header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [start, len(data)]}
     text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def byte_names():
@@ -56,11 +62,6 @@ def byte_names():
 
 def main(folder):
     folder.mkdir(parents=True)
-    configuration = {
-        "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": INTERMEDIATE, "num_hidden_layers": LAYERS,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5, "vocab_size": VOCABULARY,
-        "max_position_embeddings": 256, "rope_theta": 10000, "tie_word_embeddings": True,
-    }
     flags = dict.fromkeys(["normalized", "lstrip", "rstrip", "single_word"], False)
     tokenizer = {
         "version": "1.0",
@@ -73,10 +74,9 @@ def main(folder):
         "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] "
         "+ '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
     )
-    (folder / "config.json").write_text(json.dumps(configuration))
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": MARKS[1], "chat_template": template}))
-    write_weights(folder / "model.safetensors")
+    write_model(folder, 256 + len(MARKS))
 
 
 if __name__ == "__main__":

@@ -161,7 +161,8 @@ def sentence_piece(folder, name, model):
         if type == 1:
             for i in range(1, len(text)):
                 if text[:i] in ids and text[i:] in ids:
-                    merges.append((-score, ids[text[:i]], [text[:i], text[i:]]))
+                    merges.append((-score, -i, [text[:i], text[i:]]))
+    # As transformers' converter has them: of the ways to make a token, that with the longest left part first.
     merges = [pair for _, _, pair in sorted(merges, key=lambda merge: merge[:2])]
     specials = [added_token(id, text) for id, (text, _, type) in enumerate(pieces) if type in (2, 3)]
     space = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
