@@ -20,7 +20,7 @@ public enum GGUFValue: Sendable, Equatable {
     /// Bytes of a text: far more than chat templates and licences have.
     private static let maxBytes = 64 << 20
 
-    /// - Parameter elements: how many elements arrays may still have.
+    /// `elements`: how many elements arrays may still have.
     init(
         _ reader: inout ByteReader, type: UInt32, key: String, depth: Int, elements: inout Int
     ) throws(CheckpointError) {

@@ -55,9 +55,8 @@ public struct GGUFWriter {
     }
 
     /// Appends a tensor, `[out, in]`, that is read row by row while the file is written.
-    /// - Parameters:
-    ///   - type: one of `GGUFElement.writable`; rows are whole blocks of it.
-    ///   - read: puts row `row` of the file into `values` `[in]`.
+    /// `type`: one of `GGUFElement.writable`; rows are whole blocks of it.
+    /// `read`: puts row `row` of the file into `values` `[in]`.
     public mutating func add(
         _ name: String, shape: [Int], type: GGUFElement,
         read: @escaping (_ row: Int, _ values: UnsafeMutablePointer<Float>) throws(CheckpointError) -> Void

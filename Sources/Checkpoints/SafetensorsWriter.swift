@@ -79,9 +79,8 @@ public struct SafetensorsWriter {
     }
 
     /// Appends a tensor, `[out, in]`, that is read row by row while the file is written.
-    /// - Parameters:
-    ///   - type: F32, F16 or BF16.
-    ///   - read: puts row `row` into `values` `[in]`.
+    /// `type`: F32, F16 or BF16.
+    /// `read`: puts row `row` into `values` `[in]`.
     public mutating func add(
         _ name: String, shape: [Int], as type: ElementType,
         read: @escaping (_ row: Int, _ values: UnsafeMutablePointer<Float>) throws(CheckpointError) -> Void

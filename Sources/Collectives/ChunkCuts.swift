@@ -4,7 +4,7 @@ struct ChunkCuts: Sequence, IteratorProtocol {
     private let chunk: Int
     private var offset = 0
 
-    /// - Parameter chunk: bytes per piece, at most `Int32.max`; the last one may be shorter.
+    /// `chunk`: bytes per piece, at most `Int32.max`; the last one may be shorter.
     init(count: Int, chunk: Int) {
         precondition(count >= 0 && chunk > 0 && chunk <= Int(Int32.max), "ChunkCuts: \(count) bytes by \(chunk)")
         self.count = count

@@ -28,7 +28,7 @@ final class HeartbeatLoop: @unchecked Sendable {
     /// Those that a warning has named.
     private var missing: Set<Int> = []
 
-    /// - Parameter hosts: by rank.
+    /// `hosts`: by rank.
     init?(
         rank: Int, hosts: [String], token: [UInt8], socket: HeartbeatSocket, timeout: Double,
         onWarning: @escaping @Sendable (String) -> Void, onSilence: @escaping @Sendable (String?) -> Void

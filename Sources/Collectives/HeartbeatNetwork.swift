@@ -85,7 +85,7 @@ struct HeartbeatNetwork: Equatable {
 
     private static func list(_ text: String?) -> [String] { text?.split(separator: ",").map(String.init) ?? [] }
 
-    /// - Parameter pattern: a name, or a network such as `10.1.0.0/16`.
+    /// `pattern`: a name, or a network such as `10.1.0.0/16`.
     static func matches(_ interface: Interface, _ pattern: String) -> Bool {
         let parts = pattern.split(separator: "/")
         guard parts.count == 2, let length = Int(parts[1]), (0...32).contains(length) else {

@@ -68,7 +68,7 @@ final class HeartbeatSocket {
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Sends a packet, or does not: what is lost now comes again in a second.
-    /// - Parameter address: nil for the one the socket is connected to.
+    /// `address`: nil for the one the socket is connected to.
     func send(_ packet: Packet, to address: sockaddr_in? = nil) {
         let bytes = packet.bytes
         guard var address else {

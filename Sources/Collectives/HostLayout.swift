@@ -13,7 +13,7 @@ struct HostLayout {
     let host: MPI_Comm
 
     /// Collective over `world`.
-    /// - Parameter ranksPerHost: takes every so many ranks of a host for a host of their own.
+    /// `ranksPerHost`: takes every so many ranks of a host for a host of their own.
     init(_ world: MPI_Comm, start: MPIStart, ranksPerHost: Int?) {
         var value: Int32 = 0
         start.check(MPI_Comm_rank(world, &value), "MPI_Comm_rank")

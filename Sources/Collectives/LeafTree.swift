@@ -46,10 +46,9 @@ public struct LeafTree: Equatable, Sendable {
 
     /// Adds partial sums in the order of the tree, over all ranks, some of them, or groups of them. Those without leaves
     /// are skipped, not added as zeros (which would turn -0 into +0).
-    /// - Parameters:
-    ///   - places: neighbours. With powers of two of ranks and of groups, the sums of aligned groups of neighbours, and
-    ///     then the sum over the groups, are together the same additions as those over all ranks.
-    ///   - add: adds the sum held for place `from` to the one held for place `into`.
+    /// `places`: neighbours. With powers of two of ranks and of groups, the sums of aligned groups of neighbours, and
+    /// then the sum over the groups, are together the same additions as those over all ranks.
+    /// `add`: adds the sum held for place `from` to the one held for place `into`.
     /// - Returns: the place that holds the total; nil if none is present.
     static func sum(
         _ places: Range<Int>, isPresent: (Int) -> Bool, add: (_ into: Int, _ from: Int) -> Void

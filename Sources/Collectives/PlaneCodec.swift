@@ -98,10 +98,9 @@ final class PlaneCodec {
     }
 
     /// Writes one frame.
-    /// - Parameters:
-    ///   - words: `[count]`, at most `frameValues`; those of 16 bits in the lower halves.
-    ///   - compresses: `false` stores all planes.
-    ///   - output: room for `frameBound(count)` bytes.
+    /// `words`: `[count]`, at most `frameValues`; those of 16 bits in the lower halves.
+    /// `compresses`: `false` stores all planes.
+    /// `output`: room for `frameBound(count)` bytes.
     /// - Returns: bytes written.
     func encode(
         _ words: UnsafePointer<UInt32>, count: Int, content: FrameHeader.Content, compresses: Bool = true,
@@ -129,7 +128,7 @@ final class PlaneCodec {
     }
 
     /// Reads the frame at the start of `bytes`, which must hold `count` words.
-    /// - Parameter words: `[count]`, overwritten; of no meaning after an error.
+    /// `words`: `[count]`, overwritten; of no meaning after an error.
     /// - Returns: bytes read.
     func decode(
         _ bytes: UnsafeRawBufferPointer, count: Int, content: FrameHeader.Content,

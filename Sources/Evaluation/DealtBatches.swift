@@ -37,7 +37,7 @@ struct DealtBatches: Equatable {
     }
 
     /// What every row gave, in row order, on every rank.
-    /// - Parameter own: what the rows of this rank's share gave, in the order of the share.
+    /// `own`: what the rows of this rank's share gave, in the order of the share.
     func gather(_ own: [[UInt8]], over communicator: any Communicator) -> [[UInt8]] {
         var message: [UInt8] = []
         for bytes in own {

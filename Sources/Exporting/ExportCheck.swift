@@ -23,7 +23,7 @@ public struct ExportCheck {
         "Übergrößenträger, perché, 日本語 と ελληνικά 🙂.",
     ]
 
-    /// - Parameter prompts: tokens of each text; no more of them are used than the context holds.
+    /// `prompts`: tokens of each text; no more of them are used than the context holds.
     public init(_ model: Decoder, prompts: [[Int32]]) {
         self.prompts = prompts.filter { !$0.isEmpty }.map { Array($0.prefix(model.contextLength)) }
         reference = Self.logits(of: model, self.prompts)

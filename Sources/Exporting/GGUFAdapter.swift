@@ -5,9 +5,8 @@ import Neurons
 /// An adapter as llama.cpp loads it on the base model: a GGUF file of low-rank products.
 public enum GGUFAdapter {
     /// Writes trained rows: per module the differences as `lora_a` and their rows as `lora_b`.
-    /// - Parameters:
-    ///   - model: what the rows belong to; its weights are not read.
-    ///   - files: of the base model.
+    /// `model`: what the rows belong to; its weights are not read.
+    /// `files`: of the base model.
     /// - Throws: for biases, which llama.cpp's adapters cannot change.
     public static func write(
         _ modules: [RowAdapter.Module], of model: Decoder, files: ModelFiles, to path: String

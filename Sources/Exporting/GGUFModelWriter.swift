@@ -21,10 +21,9 @@ public struct GGUFModelWriter {
     }
 
     /// Writes the present weights of `model`, LoRA merged into them.
-    /// - Parameters:
-    ///   - changed: modules with weights other than the source's; nil for all. Tensors of others are copied as they are in a
-    ///     GGUF source, where it has them in the type that is written.
-    ///   - name: of the model, for people.
+    /// `changed`: modules with weights other than the source's; nil for all. Tensors of others are copied as they are in a
+    /// GGUF source, where it has them in the type that is written.
+    /// `name`: of the model, for people.
     public func write(_ model: Decoder, changed: Set<String>?, name: String, to path: String) throws {
         let family = try ModelFamily(of: source)
         let layout = family.ggufLayout

@@ -33,9 +33,8 @@ public struct PEFTWriter {
     }
 
     /// Writes `adapter_config.json` and `adapter_model.safetensors` into an existing folder.
-    /// - Parameters:
-    ///   - baseModel: where the model was read from, which PEFT notes.
-    ///   - baseHash: of that model, which neft checks when it reads the files.
+    /// `baseModel`: where the model was read from, which PEFT notes.
+    /// `baseHash`: of that model, which neft checks when it reads the files.
     public func write(_ form: Form, baseModel: String, baseHash: String, to folder: String) throws {
         // Without "format" transformers refuses the file.
         var writer = SafetensorsWriter(metadata: ["format": "pt", "baseHash": baseHash])

@@ -13,10 +13,9 @@ public func addRowVector(
 /// `sums[j] = Σ_t source[t, columns[j]]`, in double precision, `t` ascending: the gradient of a bias's selected values.
 ///
 /// The bits do not depend on the number of threads.
-/// - Parameters:
-///   - sums: `[k]`, overwritten.
-///   - source: `[T, O]`.
-///   - columns: `[k]`; nil for all, with `k` equal to `O`.
+/// `sums`: `[k]`, overwritten.
+/// `source`: `[T, O]`.
+/// `columns`: `[k]`; nil for all, with `k` equal to `O`.
 public func columnSums(
     _ team: WorkerTeam, sums: UnsafeMutablePointer<Float>, source: UnsafePointer<Float>,
     columns: UnsafePointer<Int32>?, T: Int, k: Int, O: Int

@@ -1,8 +1,7 @@
 /// One row of a low-rank product: `out [columns] += factor · Σ b[r] · a[r, :]`, summed before it is added.
 ///
-/// - Parameters:
-///   - b: `[rank]`, a row of the left factor; zeros cost nothing.
-///   - a: `[rank, columns]`.
+/// `b`: `[rank]`, a row of the left factor; zeros cost nothing.
+/// `a`: `[rank, columns]`.
 public func addLowRankRow(
     to out: UnsafeMutablePointer<Float>, b: UnsafePointer<Float>, a: UnsafePointer<Float>, rank: Int, columns: Int,
     factor: Float

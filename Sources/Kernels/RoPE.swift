@@ -11,7 +11,7 @@ public final class RoPETable: @unchecked Sendable {
     private let storage: TensorStorage
 
     /// Computes the table in double precision; `headDim` is even.
-    /// - Parameter divisors: what each `θᵢ` is divided by, `[D / 2]`; empty for nothing.
+    /// `divisors`: what each `θᵢ` is divided by, `[D / 2]`; empty for nothing.
     public init(length: Int, headDim: Int, base: Double, divisors: [Double] = []) {
         precondition(divisors.isEmpty || divisors.count == headDim / 2, "RoPETable: \(divisors.count) divisors")
         self.length = length

@@ -21,7 +21,7 @@ extension Decoder {
     }
 
     /// One block, from `s.input`; fills the other members of `s`.
-    /// - Parameter next: the block's output, `[T, C]`; nil if it is not needed. May be `s.input`.
+    /// `next`: the block's output, `[T, C]`; nil if it is not needed. May be `s.input`.
     func runBlock(
         _ l: Int, _ s: Workspace.Slot, T: Int, into next: UnsafeMutablePointer<Float>?,
         attention: (_ layer: Int, _ slot: Workspace.Slot) -> Void,

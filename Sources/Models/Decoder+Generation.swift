@@ -18,7 +18,7 @@ extension Decoder {
         return generate(prompts: [prompt], maxNewTokens: maxNewTokens, endTokens: endTokens) { sampler.choose($0) }[0]
     }
 
-    /// - Parameter choose: the next token, from the logits `[V]` of all.
+    /// `choose`: the next token, from the logits `[V]` of all.
     private func generate(
         prompts: [[Int32]], maxNewTokens: Int, endTokens: Set<Int32>,
         choose: Choice
@@ -132,7 +132,7 @@ private final class KeyValueCache {
     private let valueOffset: Int
     private let width: Int
 
-    /// - Parameter capacities: most tokens of each sequence.
+    /// `capacities`: most tokens of each sequence.
     init(configuration: DecoderConfiguration, capacities: [Int]) {
         width = configuration.kvWidth
         var starts: [Int] = []

@@ -4,7 +4,7 @@ import Kernels
 extension Decoder {
     /// Puts one row of a weight into `values` `[in]`, in fp32, with LoRA's product added where LoRA is on it: what a model
     /// without LoRA needs there to compute the same.
-    /// - Parameter parameter: index into `parameters`, of a weight of the model itself.
+    /// `parameter`: index into `parameters`, of a weight of the model itself.
     public func readMergedRow(_ parameter: Int, _ row: Int, into values: UnsafeMutablePointer<Float>) {
         let tensor = parameters[parameter].tensor
         tensor.copyRow(row, to: values)
@@ -17,11 +17,10 @@ extension Decoder {
     }
 
     /// Adds a low-rank product to a weight, in this process's memory: `W += factor · B A`.
-    /// - Parameters:
-    ///   - parameter: index into `parameters`, of `[out, in]`.
-    ///   - a: `[rank, in]`.
-    ///   - b: `[out, rank]`; rows without a value other than zero are not touched.
-    ///   - bRow: which row of `b` belongs to a row of the weight; nil for the same.
+    /// `parameter`: index into `parameters`, of `[out, in]`.
+    /// `a`: `[rank, in]`.
+    /// `b`: `[out, rank]`; rows without a value other than zero are not touched.
+    /// `bRow`: which row of `b` belongs to a row of the weight; nil for the same.
     public func addProduct(
         to parameter: Int, a: FloatTensor, b: FloatTensor, factor: Float, bRow: ((Int) -> Int)? = nil
     ) {

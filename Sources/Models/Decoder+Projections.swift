@@ -18,7 +18,7 @@ extension Decoder {
     }
 
     /// `out [T, rows] = x Wᵀ + b` of one projection, or `out += …` when `accumulate`.
-    /// - Parameter x: `[T, columns]`, the projection's input.
+    /// `x`: `[T, columns]`, the projection's input.
     func project(
         _ layer: Int, _ projection: Projection, _ x: Operand, into out: UnsafeMutablePointer<Float>,
         accumulate: Bool = false
@@ -31,7 +31,7 @@ extension Decoder {
     }
 
     /// The gradient of one projection's input, `dX [T, columns] = dOut W`, or `dX += …` when `accumulate`.
-    /// - Parameter dOut: `[T, rows]`.
+    /// `dOut`: `[T, rows]`.
     func projectBackward(
         _ layer: Int, _ projection: Projection, _ dOut: UnsafePointer<Float>, into dX: UnsafeMutablePointer<Float>,
         T: Int, accumulate: Bool = false

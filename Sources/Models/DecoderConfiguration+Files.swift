@@ -2,10 +2,9 @@ import Checkpoints
 
 extension DecoderConfiguration {
     /// The sizes that all families name alike in `config.json`.
-    /// - Parameters:
-    ///   - headDim: where the file does not say; nil for the hidden size shared out over the heads.
-    ///   - kvHeads: key-value heads where the file does not say; nil for as many as there are heads.
-    ///   - window: how far back a token attends, if that is limited.
+    /// `headDim`: where the file does not say; nil for the hidden size shared out over the heads.
+    /// `kvHeads`: key-value heads where the file does not say; nil for as many as there are heads.
+    /// `window`: how far back a token attends, if that is limited.
     /// - Throws: for variants that the engine does not compute, and for sizes that no model has.
     init(
         _ config: ConfigurationFile, headDim: Int? = nil, kvHeads: Int? = nil, window: Int? = nil,

@@ -84,7 +84,7 @@ final class Workspace {
     /// Logits exist for at most this many targets at once: `[512, V]` is 100 MB at a vocabulary of 49,152.
     static let headChunk = 512
 
-    /// - Parameter packsOperands: whether products are computed in bfloat16.
+    /// `packsOperands`: whether products are computed in bfloat16.
     init(configuration: DecoderConfiguration, threads: Int, packsOperands: Bool) {
         self.configuration = configuration
         self.threads = threads

@@ -96,7 +96,7 @@ public enum RowAdapter {
 
     /// What an adapter holds, in the order of the model's parameters.
     ///
-    /// - Parameter path: the file, or the folder that holds `adapter.safetensors`.
+    /// `path`: the file, or the folder that holds `adapter.safetensors`.
     /// - Throws: when the adapter belongs to another model or is damaged.
     public static func read(_ path: String, for model: any LanguageModel, baseHash: String) throws -> [Module] {
         let file = try SafetensorsFile(path: path.hasSuffix(".safetensors") ? path : path + "/adapter.safetensors")

@@ -5,7 +5,7 @@ final class OutputFile {
     private let path: String
     private var descriptor: Int32
 
-    /// - Parameter descriptor: a file open for writing; closed by this object.
+    /// `descriptor`: a file open for writing; closed by this object.
     init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
         self.path = path

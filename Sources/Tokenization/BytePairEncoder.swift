@@ -12,9 +12,8 @@ struct BytePairEncoder: Sendable {
 
     private static let dropped: Int32 = -1
 
-    /// - Parameters:
-    ///   - merges: pairs of token texts in the byte alphabet, most important first.
-    ///   - ignoresMerges: a piece that is a token becomes that token, whatever merging would make of it.
+    /// `merges`: pairs of token texts in the byte alphabet, most important first.
+    /// `ignoresMerges`: a piece that is a token becomes that token, whatever merging would make of it.
     init(
         vocabulary: Vocabulary, merges: [(Substring, Substring)], unknownToken: Int32?, fusesUnknown: Bool,
         ignoresMerges: Bool, file: String

@@ -2,7 +2,7 @@ extension PreTokenizer {
     /// End of the piece that starts at `start`, by the regular expression of Llama 3 and Qwen2, whose alternatives are
     /// tried in order:
     /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,n}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-    /// - Parameter maxDigits: n, 3 for Llama 3 and 1 for Qwen2.
+    /// `maxDigits`: n, 3 for Llama 3 and 1 for Qwen2.
     static func llama3End(
         in text: [UInt8], from start: Int, to end: Int, maxDigits: Int, _ classes: UnicodeClasses
     ) -> Int {

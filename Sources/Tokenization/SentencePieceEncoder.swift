@@ -13,8 +13,8 @@ struct SentencePieceEncoder: Sendable {
         var characters: [[UInt8]] = []
     }
 
-    /// - Parameter scores: one per id; of two possible merges that of the higher score goes first, of equal ones the
-    ///   leftmost.
+    /// `scores`: one per id; of two possible merges that of the higher score goes first, of equal ones the
+    /// leftmost.
     init(vocabulary: Vocabulary, scores: [Float], file: String) throws(TokenizationError) {
         for (id, score) in scores.enumerated() where !score.isFinite {
             throw Self.damaged(file, "the score of token \(id) is \(score)", "a finite number")
@@ -51,7 +51,7 @@ struct SentencePieceEncoder: Sendable {
         TokenizationError(file: file, found: found, expected: expected, hint: "the file is damaged; fetch it again")
     }
 
-    /// - Parameter pairs: token texts, most important first, as `tokenizer.json` lists them.
+    /// `pairs`: token texts, most important first, as `tokenizer.json` lists them.
     init(vocabulary: Vocabulary, pairs: [(Substring, Substring)], file: String) throws(TokenizationError) {
         var rules: [MergeTable.Rule] = []
         rules.reserveCapacity(pairs.count)

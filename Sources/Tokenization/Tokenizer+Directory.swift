@@ -163,9 +163,8 @@ extension Tokenizer {
 }
 
 extension AddedTokens.Entry {
-    /// - Parameters:
-    ///   - composed: the token's own text goes through NFC first.
-    ///   - prefix: the token's own text goes through SentencePiece's normalizer first.
+    /// `composed`: the token's own text goes through NFC first.
+    /// `prefix`: the token's own text goes through SentencePiece's normalizer first.
     fileprivate init(
         _ token: TokenizerFile.AddedToken, composed: Bool = false, prefix: Tokenizer.SpacePrefix? = nil
     ) {

@@ -33,7 +33,7 @@ extension Tokenizer {
     }
 
     /// A SentencePiece tokenizer whose merges follow from its tokens' scores.
-    /// - Parameter lateTokens: ids of which the user-defined ones are cut out after the space is put in front, not before.
+    /// `lateTokens`: ids of which the user-defined ones are cut out after the space is put in front, not before.
     convenience init(
         pieces: [SentencePieceFile.Piece], lateTokens: Range<Int> = 0..<0, place: SpacePrefix.Place, bosToken: Int32?,
         eosToken: Int32?, addsBOS: Bool,

@@ -31,7 +31,7 @@ struct ActivationSums {
     /// Of one projection and class.
     private var partial: [Double]
 
-    /// - Parameter classCount: 1 where rows have no classes.
+    /// `classCount`: 1 where rows have no classes.
     init(_ quantity: Quantity, classCount: Int, model: any LanguageModel) {
         self.quantity = quantity
         self.classCount = classCount
@@ -48,7 +48,7 @@ struct ActivationSums {
     }
 
     /// Runs the model on a micro-batch and adds its activations.
-    /// - Parameter rowClasses: of each row; empty for class 0 throughout.
+    /// `rowClasses`: of each row; empty for class 0 throughout.
     mutating func add(_ batch: PackedBatch, rowClasses: [Int], model: any LanguageModel, team: WorkerTeam) {
         let weights = tokenWeights(batch, rowClasses: rowClasses)
         for (index, weights) in weights.enumerated() { tokens[index] += Int(weights.reduce(0, +)) }

@@ -38,10 +38,9 @@ final class BatchGradient {
     private var waited = Duration.zero
     private var failure: CollectiveError?
 
-    /// - Parameters:
-    ///   - maxMicroBatches: the most that `compute` will be given, over all ranks.
-    ///   - bucketValues: see `SliceLayout`.
-    ///   - timeline: gets what is waited for.
+    /// `maxMicroBatches`: the most that `compute` will be given, over all ranks.
+    /// `bucketValues`: see `SliceLayout`.
+    /// `timeline`: gets what is waited for.
     init(
         model: any LanguageModel, trainable: TrainableRows, communicator: any Communicator, options: ExchangeOptions,
         maxMicroBatches: Int, bucketValues: Int? = nil, timeline: Timeline = Timeline()
@@ -62,7 +61,7 @@ final class BatchGradient {
     var gradient: UnsafeMutableBufferPointer<Float> { storage.buffer }
 
     /// Collective. Overwrites `gradient`.
-    /// - Parameter header: travels with the losses.
+    /// `header`: travels with the losses.
     func compute(_ step: TrainingStep, header: StepHeader = StepHeader()) throws(CollectiveError) -> Outcome {
         let start = ContinuousClock.now
         let leaves = LeafTree(count: step.microBatchCount, size: communicator.size).leaves(of: communicator.rank)

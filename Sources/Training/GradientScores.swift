@@ -22,8 +22,7 @@ struct GradientScores {
     private var sums: [Double]
     private let parameters: [Parameter]
 
-    /// - Parameters:
-    ///   - owned: the packed values whose gradient this rank has, ascending: those of `SliceLayout.owned(by:)`.
+    /// `owned`: the packed values whose gradient this rank has, ascending: those of `SliceLayout.owned(by:)`.
     init(_ trainable: TrainableRows, parameters: [Parameter], owned: [Range<Int>]) {
         var pieces: [Piece] = []
         var rowCount = 0

@@ -16,7 +16,7 @@ final class StateTransfer {
     private let piece: TensorStorage
 
     /// Collective.
-    /// - Parameter owned: the values this rank owns, ascending. Either no value has two owners, or every rank owns all.
+    /// `owned`: the values this rank owns, ascending. Either no value has two owners, or every rank owns all.
     init(count: Int, owned: [Range<Int>], communicator: any Communicator) {
         self.count = count
         self.communicator = communicator
@@ -58,7 +58,7 @@ final class StateTransfer {
     }
 
     /// Collective: takes a tensor from rank 0 to those who hold it.
-    /// - Parameter fill: called on rank 0 for the values of a range.
+    /// `fill`: called on rank 0 for the values of a range.
     func scatter(_ tensor: StateTensor, fill: (Range<Int>, UnsafeMutablePointer<Float>) -> Void) {
         for range in pieces {
             if communicator.rank == 0 { fill(range, piece.pointer) }

@@ -34,7 +34,7 @@ struct StepHeader: Equatable {
     private var place: String { "step \(step + 1) of rows \(String(rows, radix: 16))" }
 
     /// Checks that all ranks sent the same step and rows. The same on every rank.
-    /// - Parameter all: by rank.
+    /// `all`: by rank.
     /// - Returns: the first rank that has been asked to stop.
     func agree(with all: [StepHeader], over communicator: any Communicator) throws(CollectiveError) -> StopRequest? {
         guard all.allSatisfy({ $0.step == step && $0.rows == rows }) else {

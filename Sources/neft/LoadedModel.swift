@@ -20,10 +20,9 @@ struct LoadedModel {
     private let knownHash: String?
     private let cacheFolder: String
 
-    /// - Parameters:
-    ///   - templateName: `--chat-template`; nil for the model's own.
-    ///   - adapter: `--adapter`: trained rows, or a whole trained model that takes the place of the weights.
-    ///   - compute: what `Session.compute` says.
+    /// `templateName`: `--chat-template`; nil for the model's own.
+    /// `adapter`: `--adapter`: trained rows, or a whole trained model that takes the place of the weights.
+    /// `compute`: what `Session.compute` says.
     init(
         _ options: ModelOptions, templateName: String?, adapter: String? = nil, threads: Int, compute: ComputeType
     ) throws {

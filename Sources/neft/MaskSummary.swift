@@ -6,7 +6,7 @@ import Reporting
 struct MaskSummary {
     let lines: [String]
 
-    /// - Parameter total: number of neurons of the model.
+    /// `total`: number of neurons of the model.
     init(_ mask: NeuronMask, of total: Int) {
         let share = (Double(mask.count) / Double(total) * 1000).rounded() / 10
         let layers = Set(mask.modules.map(\.layer)).count

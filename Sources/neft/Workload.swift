@@ -12,7 +12,7 @@ struct Workload {
     private let fields: [String: String]
 
     /// Collective; checks that all ranks see the same data file.
-    /// - Parameter split: which file of a folder is meant: `train` or `test`.
+    /// `split`: which file of a folder is meant: `train` or `test`.
     init(
         model: ModelOptions, template: TemplateOptions, adapter: String? = nil, data: DataOptions, split: String,
         in session: Session

@@ -19,7 +19,7 @@ struct OptionFile {
     /// The line of each name, flags that are off included.
     let lines: [String: Int]
 
-    /// - Parameter options: the options of the command.
+    /// `options`: the options of the command.
     /// - Throws: `CommandError` for a file that cannot be read or is no YAML mapping, and, naming the line, for unknown
     ///   names, names given twice and values that are no single value.
     init(path: String, options: CommandOptions) throws(CommandError) {

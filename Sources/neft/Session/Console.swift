@@ -56,7 +56,7 @@ final class Console {
     func result(_ document: JSONValue) { result(document.text) }
 
     /// Shows how far a long piece of work is. A new label begins a new piece.
-    /// - Parameter detail: figures of this moment, after the bar.
+    /// `detail`: figures of this moment, after the bar.
     func progress(_ label: String, done: Int, total: Int, detail: String = "") {
         guard isActive, !isQuiet else { return }
         let now = ProcessInfo.processInfo.systemUptime

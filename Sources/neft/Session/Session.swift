@@ -63,7 +63,7 @@ final class Session {
         try agree(named: false) { isRoot ? try body() : nil }
     }
 
-    /// - Parameter named: whether to say which rank failed.
+    /// `named`: whether to say which rank failed.
     private func agree<Result>(named: Bool, _ body: () throws -> Result) throws -> Result {
         let result = Swift.Result { try body() }
         guard communicator.size > 1 else { return try result.get() }

@@ -3,7 +3,7 @@ import Models
 
 extension PackedBatch {
     /// Rows of random tokens, all but the first token of a row in the loss; the same for a seed.
-    /// - Parameter length: tokens of a row, at least 2.
+    /// `length`: tokens of a row, at least 2.
     static func random(rows: Int, length: Int, vocabulary: Int, seed: UInt64) -> PackedBatch {
         var random = SplitMix64(seed: seed)
         let isTarget = [false] + [Bool](repeating: true, count: length - 1)

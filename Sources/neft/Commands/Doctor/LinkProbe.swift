@@ -22,7 +22,7 @@ struct Link: Equatable {
 /// Measures links between neighbouring hosts, in a ring so that every host's interface is measured twice.
 enum LinkProbe {
     /// Collective. On one host with several ranks: its shared memory.
-    /// - Parameter hosts: by rank.
+    /// `hosts`: by rank.
     /// - Returns: on rank 0; empty on the others.
     static func measure(hosts: [String], over communicator: any Communicator) -> [Link] {
         var leaders: [Int] = []

@@ -13,9 +13,8 @@ final class RunRecord {
     private var elapsed: Double
 
     /// Writes the configuration and the manifest.
-    /// - Parameters:
-    ///   - done: what earlier parts of the run have done, if `folder` is theirs.
-    ///   - hasTensorBoard: whether to write what TensorBoard reads, too.
+    /// `done`: what earlier parts of the run have done, if `folder` is theirs.
+    /// `hasTensorBoard`: whether to write what TensorBoard reads, too.
     init(
         folder: RunFolder, options: ResolvedConfiguration, manifest: RunManifest, done: TrainingSummary?,
         hasTensorBoard: Bool

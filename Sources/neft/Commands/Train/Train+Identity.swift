@@ -4,9 +4,8 @@ import Training
 
 extension Train {
     /// What two parts of one run have in common, by name.
-    /// - Parameters:
-    ///   - mask: of `--neurons`.
-    ///   - dataHash: SHA-256 of the data file.
+    /// `mask`: of `--neurons`.
+    /// `dataHash`: SHA-256 of the data file.
     func identity(
         rows: SampledRows, mask: NeuronMask?, lowRank: LowRankConfiguration?, baseHash: String, dataHash: String,
         compute: ComputeType

@@ -35,7 +35,7 @@ struct ValidationRows {
 }
 
 extension TrainingRun {
-    /// - Parameter saveRows: writes the trained rows to a path, on rank 0.
+    /// `saveRows`: writes the trained rows to a path, on rank 0.
     func validation(_ record: RunRecord?, saveRows: @escaping (String) throws -> Void) -> Validation? {
         guard let validationRows else { return nil }
         let evaluator = Evaluator(
