@@ -14,6 +14,11 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
     /// Maps the weight files and reads their headers; throws where `config.json` or weights are missing or damaged.
     public init(path: String) throws(CheckpointError) {
         self.path = path
+        if let hint = HuggingFaceDirectory.hint(withoutConfiguration: path) {
+            throw CheckpointError(
+                file: path + "/config.json", found: "no such file",
+                expected: "a Hugging Face model directory or a GGUF file", hint: hint)
+        }
         config = try ConfigurationFile(path: path + "/config.json")
         let single = path + "/model.safetensors"
         let index = path + "/model.safetensors.index.json"
@@ -61,6 +66,21 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
         }
         self.files = files
         self.fileOf = fileOf
+    }
+
+    /// What to pass instead of a folder that holds something else; nil where `config.json` is there, or nothing known.
+    private static func hint(withoutConfiguration path: String) -> String? {
+        let names = Set((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [])
+        guard !names.contains("config.json") else { return nil }
+        if names.contains("adapter.safetensors") || names.contains("adapter_config.json") {
+            return "an adapter: give it with --adapter, and its base model with --model"
+        }
+        let folder = path.hasSuffix("/") ? path : path + "/"
+        // What `neft export --format gguf-adapter` writes is no model.
+        let files = names.filter { $0.hasSuffix(".gguf") && $0 != "adapter.gguf" }
+        if files.contains("model.gguf") { return "give \(folder)model.gguf" }
+        guard let first = files.min() else { return nil }
+        return files.count == 1 ? "give \(folder)\(first)" : "give one of its GGUF files, such as \(folder)\(first)"
     }
 
     /// A weight by its name; see `SafetensorsFile.floats`.

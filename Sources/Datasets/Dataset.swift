@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Tokenization
 
 /// The rows of a data file, tokenised.
@@ -9,6 +10,8 @@ public struct Dataset: Sendable {
     public let file: String
     /// What its rows have been recognised as.
     public let format: RowFormat
+    /// Keys of the first row that are not read, ascending.
+    public let unusedKeys: [String]
     /// Rows whose prompt was cut to `maxLength`.
     public let cutPromptCount: Int
     /// Rows left out with `skipBadRows`.
@@ -29,18 +32,17 @@ public struct Dataset: Sendable {
         let encoder = RowEncoder(tokenizer: tokenizer, template: options.chatTemplate, maxLength: options.maxLength)
         var format: RowFormat?
         var rows: [EncodedRow] = []
+        var unusedKeys: [String] = []
         var (cut, skipped) = (0, 0)
         try RowReader(file: file).forEach { (line, parsed) throws(DatasetError) -> Bool in
             do throws(RowProblem) {
                 let object = try parsed.get()
                 if format == nil {
                     guard let found = RowFormat.of(object, fields: options.fields) else {
-                        throw RowProblem(
-                            found: "keys \(object.keys.sorted().map { "\"\($0)\"" }.joined(separator: ", "))",
-                            expected: RowFormat.description,
-                            hint: "rename the keys, or map them: --field prompt=question --field completion=answer")
+                        throw RowFormat.problem(with: object, fields: options.fields)
                     }
                     format = found
+                    unusedKeys = found.unusedKeys(of: object, fields: options.fields)
                 }
                 guard let format else { return true }
                 var encoded = try encoder.encode(try format.content(object, fields: options.fields), line: line)
@@ -62,7 +64,8 @@ public struct Dataset: Sendable {
                 expected: "at least one",
                 hint: "check the file")
         }
-        return Dataset(rows: rows, file: file, format: format, cutPromptCount: cut, skippedCount: skipped)
+        return Dataset(
+            rows: rows, file: file, format: format, unusedKeys: unusedKeys, cutPromptCount: cut, skippedCount: skipped)
     }
 
     /// The names of the rows' classes, ascending.
@@ -91,7 +94,17 @@ public struct Dataset: Sendable {
     }
 
     /// The file that `path` stands for.
+    /// - Throws: where there is none, and where it is empty.
     public static func resolve(_ path: String, split: String) throws(DatasetError) -> String {
+        let file = try locate(path, split: split)
+        var status = stat()
+        if stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size == 0 {
+            throw RowReader.emptyFile(file)
+        }
+        return file
+    }
+
+    private static func locate(_ path: String, split: String) throws(DatasetError) -> String {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw DatasetError(

@@ -71,10 +71,7 @@ struct RowEncoder {
         let excess = row.tokens.count - maxLength
         guard excess > 0 else { return (row, false) }
         guard excess < firstTarget else {
-            throw RowProblem(
-                found: "\(row.tokens.count - firstTarget) tokens from the first learned one on",
-                expected: "fewer than the longest row, \(maxLength) tokens",
-                hint: "raise --max-length (up to the model's context), shorten the row, or pass --skip-bad-rows")
+            throw tooLong(row, firstTarget)
         }
         // BOS stays.
         let cut = startsWithBOS ? 1..<excess + 1 : 0..<excess
@@ -83,6 +80,20 @@ struct RowEncoder {
         row.isTarget[0] = false
         row.promptTokenCount = max(row.promptTokenCount - excess, startsWithBOS ? 1 : 0)
         return (row, true)
+    }
+
+    private func tooLong(_ row: EncodedRow, _ firstTarget: Int) -> RowProblem {
+        let learned = row.tokens.count - firstTarget
+        // One token must be left to predict from.
+        var (found, most) = ("the answer has \(learned) tokens", maxLength - 1)
+        if firstTarget == 1 {
+            (found, most) = ("the row has \(row.tokens.count) tokens", maxLength)
+        } else if row.isTarget[firstTarget...].contains(false) {
+            found = "the row has \(learned) tokens from its first answer on"
+        }
+        return RowProblem(
+            found: found, expected: "at most \(most) (--max-length \(maxLength))",
+            hint: "shorten it, raise --max-length (up to the model's context), or pass --skip-bad-rows")
     }
 
     /// The pieces of the turns; learned ones before the last `targets` become context.

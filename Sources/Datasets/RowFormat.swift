@@ -40,6 +40,12 @@ public enum RowFormat: String, CaseIterable, Sendable {
         allCases.first { $0.keys.allSatisfy { row[fields[$0] ?? $0] != nil } }
     }
 
+    /// The keys of a row that are not read, ascending.
+    func unusedKeys(of row: [String: Any], fields: [String: String]) -> [String] {
+        let used = Set((keys + optionalKeys).map { fields[$0] ?? $0 })
+        return row.keys.filter { !used.contains($0) }.sorted()
+    }
+
     static var description: String {
         allCases.map { $0.keys.map { "\"\($0)\"" }.joined(separator: " and ") }.joined(separator: ", or ")
     }
@@ -62,6 +68,51 @@ struct RowProblem: Error {
 }
 
 extension RowFormat {
+    /// Why a row has none of the formats.
+    static func problem(with row: [String: Any], fields: [String: String]) -> RowProblem {
+        let keys = row.keys.sorted()
+        let found = keys.isEmpty ? "no keys" : "keys \(quoted(keys))"
+        let absent = knownKeys.filter { key in fields[key].map { row[$0] == nil } ?? false }
+        if !absent.isEmpty {
+            let names = absent.map { "no key \"\(fields[$0] ?? $0)\" (--field \($0)=\(fields[$0] ?? $0))" }
+            return RowProblem(
+                found: "\(names.joined(separator: ", ")); found \(keys.isEmpty ? "none" : quoted(keys))",
+                expected: "every key that --field names",
+                hint: "correct the names; --field holds for every file of the folder")
+        }
+        if let half = halfMapped(row, fields) { return half }
+        let strings = keys.filter { row[$0] is String }
+        let map =
+            fields.isEmpty && strings.count == 2
+            ? "--field prompt=NAME --field completion=NAME with NAME one of \(quoted(strings))"
+            : "--field prompt=question --field completion=answer"
+        return RowProblem(found: found, expected: description, hint: "rename the keys, or map them: \(map)")
+    }
+
+    /// What is missing where one of the two keys of a format has been mapped.
+    private static func halfMapped(_ row: [String: Any], _ fields: [String: String]) -> RowProblem? {
+        for format in allCases {
+            guard let key = format.keys.first(where: { $0 != "label" && fields[$0] != nil }), let name = fields[key],
+                let missing = format.keys.first(where: { row[fields[$0] ?? $0] == nil })
+            else { continue }
+            let others = format.unusedKeys(of: row, fields: fields).filter { !(row[$0] is NSNull) }
+            let hint =
+                switch others.count {
+                case 0: "add it to every row, or map other keys"
+                case 1: "map it: --field \(missing)=\(others[0])"
+                default: "map it: --field \(missing)=NAME with NAME one of \(quoted(others))"
+                }
+            return RowProblem(
+                found: "\"\(name)\" is read as \(key), and there is no \"\(missing)\"",
+                expected: "a key for \(missing)", hint: hint)
+        }
+        return nil
+    }
+
+    private static func quoted(_ keys: [String]) -> String {
+        keys.map { "\"\($0)\"" }.joined(separator: ", ")
+    }
+
     /// Reads a row. Wrong types are named by their key.
     func content(_ row: [String: Any], fields: [String: String]) throws(RowProblem) -> RowContent {
         func value(_ key: String) throws(RowProblem) -> Any {
@@ -75,7 +126,8 @@ extension RowFormat {
             return value
         }
         func string(_ key: String) throws(RowProblem) -> String {
-            guard let text = try value(key) as? String else { throw wrongType(key, fields, "a string") }
+            let given = try value(key)
+            guard let text = given as? String else { throw wrongType(given, key, fields, "a string") }
             return text
         }
         func target(_ key: String, _ text: String, _ expected: String) throws(RowProblem) -> String {
@@ -90,8 +142,9 @@ extension RowFormat {
         case .text: return .text(try string("text"))
         case .labelled:
             let text = try string("text")
-            guard let label = Self.label(try value("label")) else {
-                throw wrongType("label", fields, "a string or a whole number")
+            let given = try value("label")
+            guard let label = Self.label(given) else {
+                throw wrongType(given, "label", fields, "a string or a whole number")
             }
             let answer = try target("label", label, "the name of a class")
             return .turns(
@@ -102,9 +155,9 @@ extension RowFormat {
             return .turns(try conversation(try value("conversations"), fields), targets: nil)
         case .alpaca:
             let inputName = fields["input"] ?? "input"
-            let input = row[inputName] ?? ""
-            guard let input = input is NSNull ? "" : input as? String else {
-                throw wrongType("input", fields, "a string")
+            let given = row[inputName] ?? ""
+            guard let input = given is NSNull ? "" : given as? String else {
+                throw wrongType(given, "input", fields, "a string")
             }
             return .instruction(
                 try string("instruction"), input: input,
@@ -134,17 +187,19 @@ extension RowFormat {
         throws(RowProblem) -> [ChatMessage]
     {
         if let text = value as? String { return [ChatMessage(role: role, content: text)] }
-        guard value is [Any] else { throw wrongType(key, fields, "a string or a list of messages") }
+        guard value is [Any] else { throw wrongType(value, key, fields, "a string or a list of messages") }
         return try messages(value, key, fields)
     }
 
     private func messages(_ value: Any, _ key: String, _ fields: [String: String]) throws(RowProblem) -> [ChatMessage] {
-        guard let list = value as? [Any], !list.isEmpty else { throw wrongType(key, fields, "a list of messages") }
+        guard let list = value as? [Any], !list.isEmpty else {
+            throw wrongType(value, key, fields, "a list of messages")
+        }
         var result: [ChatMessage] = []
         for item in list {
             guard let message = item as? [String: Any], let role = message["role"] as? String,
                 let content = message["content"] as? String
-            else { throw wrongType(key, fields, "messages with \"role\" and \"content\"") }
+            else { throw wrongItem(item, key, ["role", "content"], fields, "messages") }
             guard ["system", "user", "assistant", "tool"].contains(role) else {
                 throw RowProblem(
                     found: "role \"\(role)\"", expected: "system, user, assistant or tool", hint: "rename the role")
@@ -162,13 +217,13 @@ extension RowFormat {
 
     private func conversation(_ value: Any, _ fields: [String: String]) throws(RowProblem) -> [ChatMessage] {
         guard let list = value as? [Any], !list.isEmpty else {
-            throw wrongType("conversations", fields, "a list of turns")
+            throw wrongType(value, "conversations", fields, "a list of turns")
         }
         var result: [ChatMessage] = []
         for item in list {
             guard let turn = item as? [String: Any], let speaker = turn["from"] as? String,
                 let text = turn["value"] as? String
-            else { throw wrongType("conversations", fields, "turns with \"from\" and \"value\"") }
+            else { throw wrongItem(item, "conversations", ["from", "value"], fields, "turns") }
             guard let role = Self.speakers[speaker] else {
                 throw RowProblem(
                     found: "a turn from \"\(speaker)\"", expected: "system, human, gpt or tool",
@@ -179,9 +234,38 @@ extension RowFormat {
         return result
     }
 
-    private func wrongType(_ key: String, _ fields: [String: String], _ expected: String) -> RowProblem {
+    private func wrongType(_ value: Any, _ key: String, _ fields: [String: String], _ expected: String) -> RowProblem {
         RowProblem(
-            found: "\"\(fields[key] ?? key)\" of another type", expected: expected,
+            found: "\"\(fields[key] ?? key)\" is \(Self.kind(of: value))", expected: expected,
             hint: "fix or remove the row, or pass --skip-bad-rows")
+    }
+
+    /// `item`: one of a list that is not an object of two strings.
+    private func wrongItem(
+        _ item: Any, _ key: String, _ names: [String], _ fields: [String: String], _ expected: String
+    ) -> RowProblem {
+        let list = "\"\(fields[key] ?? key)\""
+        var found = "\(list) holds \(Self.kind(of: item))"
+        if let object = item as? [String: Any], let name = names.first(where: { !(object[$0] is String) }) {
+            found = "no \"\(name)\" inside \(list)"
+            if let value = object[name] { found = "\"\(name)\" inside \(list) is \(Self.kind(of: value))" }
+        }
+        return RowProblem(
+            found: found, expected: "\(expected) with \"\(names[0])\" and \"\(names[1])\", both strings",
+            hint: "fix or remove the row, or pass --skip-bad-rows")
+    }
+
+    /// What a JSON value is, in words.
+    private static func kind(of value: Any) -> String {
+        switch value {
+        case is NSNull: "null"
+        case is String: "a string"
+        case let list as [Any]: list.isEmpty ? "an empty list" : "a list"
+        case is [String: Any]: "an object"
+        case is NSDecimalNumber: "a number"
+        // Foundation's numbers of JSON: true and false are 1 and 0 for it.
+        case let number as NSNumber where ["c", "B"].contains(String(cString: number.objCType)): "true or false"
+        default: "a number"
+        }
     }
 }

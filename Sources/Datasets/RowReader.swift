@@ -11,6 +11,7 @@ struct RowReader {
     ) throws(DatasetError) {
         let mapped: MappedFile
         do throws(CheckpointError) { mapped = try MappedFile(path: file) } catch {
+            if error.found == "an empty file" { throw Self.emptyFile(file) }
             throw DatasetError(
                 file: file, found: error.found, expected: "a readable file of rows", hint: error.hint)
         }
@@ -20,23 +21,48 @@ struct RowReader {
         if data.starts(with: [0xEF, 0xBB, 0xBF]) { data = data.dropFirst(3) }
         let space: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
         guard let first = data.first(where: { !space.contains($0) }) else {
+            throw Self.emptyFile(file)
+        }
+        if data.starts(with: Array("GGUF".utf8)) {
             throw DatasetError(
-                file: file, found: "an empty file", expected: "one JSON object per line", hint: "check the file")
+                file: file, found: "a GGUF file", expected: "one JSON object per line",
+                hint: "a GGUF file is a model: give it with --model")
         }
         if first == UInt8(ascii: "[") { return try forEachItem(data, body) }
         var start = data.startIndex
         var line = 1
+        var isFirst = true
         while start < data.endIndex {
             let most = min(data.endIndex, start + Self.longestRow)
             guard let end = data[start..<most].firstIndex(of: 0x0A) ?? (most == data.endIndex ? most : nil) else {
                 throw tooLong(line)
             }
             if data[start..<end].contains(where: { !space.contains($0) }) {
-                guard try body(line, Self.object(data[start..<end])) else { return }
+                var object = Self.object(data[start..<end])
+                if isFirst, case .failure(let problem) = object, let advice = hint(forFirst: data[start..<end]) {
+                    object = .failure(RowProblem(found: problem.found, expected: problem.expected, hint: advice))
+                }
+                isFirst = false
+                guard try body(line, object) else { return }
             }
             start = end == data.endIndex ? end : end + 1
             line += 1
         }
+    }
+
+    static func emptyFile(_ file: String) -> DatasetError {
+        DatasetError(file: file, found: "an empty file", expected: "one JSON object per line", hint: "check the file")
+    }
+
+    /// What to do where the first row is no object because the whole file has another form.
+    private func hint(forFirst row: Data) -> String? {
+        let name = file.lowercased()
+        if name.hasSuffix(".csv") || name.hasSuffix(".tsv") {
+            return "convert the table to JSON Lines, one object per row of it"
+        }
+        let start = String(decoding: row.prefix(80), as: UTF8.self)
+        guard row.count <= 80, start.trimmingCharacters(in: .whitespacesAndNewlines) == "{" else { return nil }
+        return "one object per line: jq -c . \(file)"
     }
 
     private func forEachItem(

@@ -130,7 +130,8 @@ func checkKind(_ file: SafetensorsFile, _ kind: String, _ version: String) throw
     guard file.metadata["kind"] == kind else {
         throw NeuronError(
             subject: file.path, found: file.metadata["kind"].map { "a file of kind \"\($0)\"" } ?? "no neft metadata",
-            expected: "a \(kind) file written by neft", hint: "check which file you passed")
+            expected: "\(kind == "adapter" ? "an" : "a") \(kind) file written by neft",
+            hint: "check which file you passed")
     }
     guard file.metadata["formatVersion"] == version else {
         throw NeuronError(

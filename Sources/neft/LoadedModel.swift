@@ -125,6 +125,10 @@ enum Adapter {
     case whole(ModelFiles)
 
     init(path: String) throws {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw CommandError(
+                path, found: "no such file or folder", expected: Self.expected, hint: "check --adapter")
+        }
         let file = path.hasSuffix(".safetensors") ? path : path + "/adapter.safetensors"
         if FileManager.default.fileExists(atPath: file) {
             self = .rows(file)
@@ -133,10 +137,26 @@ enum Adapter {
         } else if FileManager.default.fileExists(atPath: path + "/config.json") {
             self = .whole(try ModelFiles.open(path))
         } else {
-            throw CommandError(
-                path, found: "no adapter.safetensors, adapter_config.json or config.json",
-                expected: "what neft train left in RUN/final", hint: "check --adapter")
+            throw Self.refusal(path)
         }
+    }
+
+    private static let expected = "what neft train left in RUN/final"
+
+    /// Of a file or folder that `--adapter` does not take: what it is, as far as that is seen.
+    private static func refusal(_ path: String) -> CommandError {
+        if let file = try? GGUFFile(path: path) {
+            if file.metadata["general.type"]?.text == "adapter" {
+                return CommandError(
+                    path, found: "an adapter for llama.cpp", expected: expected, hint: "pass what it was exported from")
+            }
+            return CommandError(
+                path, found: "a whole model", expected: expected, hint: "pass it with --model, without --adapter")
+        }
+        let final = (path.hasSuffix("/") ? path : path + "/") + "final"
+        return CommandError(
+            path, found: "no adapter.safetensors, adapter_config.json or config.json", expected: expected,
+            hint: FileManager.default.fileExists(atPath: final) ? "did you mean \(final)?" : "check --adapter")
     }
 
     var model: ModelFiles? { if case .whole(let files) = self { files } else { nil } }

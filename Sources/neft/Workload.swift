@@ -46,6 +46,7 @@ struct Workload {
 
     /// The rows of another file, prepared like those of `dataset`. Collective; checks that all ranks see the same.
     func further(_ file: String, in session: Session) throws -> (dataset: Dataset, hash: String) {
+        _ = try session.agree { try Dataset.resolve(file, split: "valid") }
         let hash = try session.requireAgreement(onFile: file)
         let dataset = try session.agree { try Self.load(file, loaded: loaded, data: data, fields: fields) }
         announce(dataset, in: session)
@@ -63,11 +64,14 @@ struct Workload {
     }
 
     private func announce(_ dataset: Dataset, in session: Session) {
+        let unused = dataset.unusedKeys.map { "\"\($0)\"" }.joined(separator: ", ")
         session.console.note(
-            "\(dataset.file): \(dataset.rows.count) rows, recognised as \(dataset.format.rawValue); chat template "
-                + loaded.template.name)
+            "\(dataset.file): \(dataset.rows.count) rows, recognised as \(dataset.format.rawValue); "
+                + "\(unused.isEmpty ? "" : "not used: \(unused); ")chat template \(loaded.template.name)")
         if dataset.skippedCount > 0 {
-            session.console.warn("\(dataset.file): \(dataset.skippedCount) rows that cannot be used are left out")
+            session.console.warn(
+                "\(dataset.file): \(Figures.count(dataset.skippedCount, "row")) that cannot be used "
+                    + "\(dataset.skippedCount == 1 ? "is" : "are") left out")
         }
         if dataset.cutPromptCount > 0 {
             session.console.warn(

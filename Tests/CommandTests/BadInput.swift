@@ -9,6 +9,8 @@ enum BadInput: String, CaseIterable, Sendable {
     case unknownArchitecture, unknownTokenizer, missingTokenizer, unknownTemplate
     case missingData, emptyData, malformedLine, rowWithoutTarget, completionTooLong, unknownKeys, tooLongForContext
     case outputExists, outputIsFile, maskOfAnotherModel, damagedMask, adapterOfAnotherModel, missingAdapter
+    case adapterOfNothing, adapterOfRun, adapterIsModel, adapterIsMask, emptyModelPath, emptyDataPath, modelIsAdapter
+    case modelIsFolderOfGGUF, optionOfAnotherCommand
     case topZero, topTooMuch, topTooLittle, unknownOption, wrongValue, neuronsAndTop, topWithoutSelection
     case rankWithoutLowRank, matchWithoutLowRank, topWithLowRank, neuronsWithLowRank, rankZero, rankTooLarge
     case rankAndMatch, dropoutOfAll, alphaZero, lowRankOfAnotherModel, lowRankUnknown
@@ -83,7 +85,7 @@ enum BadInput: String, CaseIterable, Sendable {
         case .missingData: return (with("-d", "nothing.jsonl"), ["nothing.jsonl", "no such file"])
         case .emptyData:
             try sandbox.write("empty.jsonl", "")
-            return (with("-d", "empty.jsonl"), ["empty.jsonl", "empty"])
+            return (with("-d", "empty.jsonl"), ["empty.jsonl", "an empty file; expected one JSON object per line"])
         case .malformedLine: return (try data(#"{"prompt": "x", "#), ["bad.jsonl:2", "malformed JSON"])
         case .rowWithoutTarget:
             return (
@@ -123,7 +125,51 @@ enum BadInput: String, CaseIterable, Sendable {
         case .missingAdapter:
             return (
                 ["generate", "-m", "model", "--prompt", "a", "--adapter", "nowhere"],
-                ["nowhere", "adapter.safetensors"]
+                ["nowhere: no such file or folder; expected what neft train left in RUN/final"]
+            )
+        case .adapterOfNothing, .adapterOfRun:
+            let folder = self == .adapterOfRun ? "run/final" : "run"
+            try FileManager.default.createDirectory(atPath: sandbox.path(folder), withIntermediateDirectories: true)
+            let hint = self == .adapterOfRun ? "did you mean run/final?" : "check --adapter"
+            return (
+                ["generate", "-m", "model", "--prompt", "a", "--adapter", "run"],
+                ["run: no adapter.safetensors, adapter_config.json or config.json", hint]
+            )
+        case .adapterIsModel:
+            try FileManager.default.copyItem(
+                at: URL(fileURLWithPath: FixturePath.committed("parity/tiny-llama3.gguf")),
+                to: sandbox.folder.appendingPathComponent("model.gguf"))
+            return (
+                ["generate", "-m", "model", "--prompt", "a", "--adapter", "model.gguf"],
+                ["model.gguf: a whole model; ", "pass it with --model, without --adapter"]
+            )
+        case .adapterIsMask:
+            try sandbox.writeMask("neurons.safetensors", baseHash: "0123")
+            return (
+                ["generate", "-m", "model", "--prompt", "a", "--adapter", "neurons.safetensors"],
+                ["a file of kind \"neurons\"; expected an adapter file written by neft"]
+            )
+        case .emptyModelPath:
+            return (
+                with("-m", ""),
+                ["--model: an empty path; expected a model file or folder; is the shell variable set?"]
+            )
+        case .emptyDataPath: return (with("-d", ""), ["--data: an empty path", "is the shell variable set?"])
+        case .modelIsAdapter:
+            try FileManager.default.createDirectory(atPath: sandbox.path("final"), withIntermediateDirectories: true)
+            try sandbox.write("final/adapter.safetensors", "")
+            return (
+                with("-m", "final"), ["final/config.json: no such file", "an adapter: give it with --adapter"]
+            )
+        case .modelIsFolderOfGGUF:
+            try FileManager.default.createDirectory(atPath: sandbox.path("out"), withIntermediateDirectories: true)
+            try sandbox.write("out/model.gguf", "")
+            return (with("-m", "out/"), ["config.json: no such file", "give out/model.gguf"])
+        case .optionOfAnotherCommand:
+            try sandbox.write("options.yaml", "limit: 1\nglobal-batch: 4\n")
+            return (
+                ["evaluate", "-m", "model", "-d", "train.jsonl", "--config", "options.yaml"],
+                ["options.yaml:2: unknown option \"global-batch\"", "an option of neft train"]
             )
         case .topZero: return (with("--top", "0%"), ["--top", "0%", "more than 0%"])
         case .topTooMuch: return (with("--top", "200%"), ["--top", "200%", "at most 100%"])
@@ -225,7 +271,7 @@ enum BadInput: String, CaseIterable, Sendable {
             )
         case .sparsityOfNothing:
             return (
-                ["sparsity", "-m", "model", "-d", "train.jsonl", "nowhere"], ["nowhere: no adapter.safetensors"]
+                ["sparsity", "-m", "model", "-d", "train.jsonl", "nowhere"], ["nowhere: no such file or folder"]
             )
         case .damagedSparsity:
             try sandbox.writeRun("A", dataHash: "d1")
@@ -253,7 +299,7 @@ enum BadInput: String, CaseIterable, Sendable {
             return (train + ["--field", "prompt=x", "--field", "prompt=y"], ["--field", "prompt=y", "each KEY once"])
         case .brokenArray:
             try sandbox.write("bad.json", "[\n\(Self.goodRow),\n{\"prompt\": 5, \"completion\": \"b\"}]")
-            return (with("-d", "bad.json"), ["bad.json:4", "\"prompt\" of another type"])
+            return (with("-d", "bad.json"), ["bad.json:4", "\"prompt\" is a number"])
         case .unknownTemplateName:
             return (train + ["--chat-template", "vicuna"], ["--chat-template", "vicuna", "chatml, llama2, llama3"])
         case .turnsWithoutTemplate:

@@ -284,7 +284,7 @@ struct ExportTests {
         let refusals: [([String], String)] = [
             (["-m", "other", "--format", "hf"] + neft, "adapter of another model"),
             (["-m", "other", "--format", "peft"] + neft, "adapter of another model"),
-            (["-m", "model", "--format", "hf", "--adapter", "nowhere"], "nowhere: no adapter.safetensors"),
+            (["-m", "model", "--format", "hf", "--adapter", "nowhere"], "nowhere: no such file or folder"),
             (["-m", "model", "--format", "peft"], "name it with --adapter"),
             (["-m", "model", "--format", "peft", "--adapter", "full/final"], "a whole model; expected an adapter"),
             (["-m", "model", "--format", "gguf-adapter", "--adapter", "full/final"], "a whole model"),
@@ -303,7 +303,11 @@ struct ExportTests {
             #expect(outcome.exitCode == 2 && outcome.stderr.contains(says), "\(arguments): \(outcome)")
             #expect(sandbox.content == before, "\(arguments)")
         }
-        for (output, says) in [("taken", "not empty"), ("train.jsonl", "a file is there")] {
+        for (output, says) in [
+            ("taken", "not empty"), ("train.jsonl", "a file is there"),
+            ("e1/model.gguf", "e1/model.gguf: the name of a file; expected a folder"),
+            ("model.safetensors", "expected a folder"),
+        ] {
             let outcome = try await sandbox.neft(["export", "-m", "model", "--format", "hf", "-o", output] + neft)
             #expect(outcome.exitCode == 2 && outcome.stderr.contains(says), "\(outcome)")
             #expect(sandbox.content == before)

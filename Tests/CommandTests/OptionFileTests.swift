@@ -19,7 +19,7 @@ struct OptionFileTests {
     private let options = CommandOptions(of: Sample.self)
 
     private func read(_ text: String) throws(CommandError) -> OptionFile {
-        try OptionFile(text: text, path: "a.yaml", options: options)
+        try OptionFile(text: text, path: "a.yaml", options: options, owner: CommandLineParser.command(taking:))
     }
 
     @Test func namesAreKebabCaseInHelpOrder() {
@@ -44,6 +44,8 @@ struct OptionFileTests {
     @Test(arguments: [
         ("top: 6%\nglobal_batch: 8", "a.yaml:2", "unknown option \"global_batch\"", "did you mean \"global-batch\"?"),
         ("zzzzzzzz: 8", "a.yaml:1", "unknown option \"zzzzzzzz\"", "see --help for the list"),
+        ("epochs: 3", "a.yaml:1", "unknown option \"epochs\"", "it is an option of neft train"),
+        ("scores: a", "a.yaml:1", "unknown option \"scores\"", "it is an option of neft select"),
         ("config: b.yaml", "a.yaml:1", "unknown option \"config\"", ""),
         ("top: [1, 2]", "a.yaml:1", "\"top\" has no single value", ""),
         ("\ntop:", "a.yaml:2", "\"top\" has no single value", ""),

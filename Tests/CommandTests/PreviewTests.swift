@@ -44,7 +44,7 @@ import Testing
     /// Names of keys come one by one, together, and from a file.
     @Test func fields() async throws {
         let sandbox = try Sandbox()
-        try sandbox.write("rows.jsonl", #"[{"question": "a", "answer": "b"}]"#)
+        try sandbox.write("rows.jsonl", #"[{"question": "a", "answer": "b", "id": 1}]"#)
         try sandbox.write("options.yaml", "field: prompt=question,completion=answer\n")
         for options in [
             ["--field", "prompt=question", "--field", "completion=answer"],
@@ -52,6 +52,8 @@ import Testing
         ] {
             let outcome = try await sandbox.neft(Self.preview + options)
             #expect(outcome.exitCode == 0 && outcome.stdout.contains("⟦b<|im_end|>⟧"), "\(outcome)")
+            let form = "recognised as prompt–completion; not used: \"id\"; chat template"
+            #expect(outcome.stderr.contains(form), "\(outcome)")
         }
     }
 

@@ -173,56 +173,144 @@ func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
         #expect(try load(text, template: .none, maxLength: 4).rows[0].tokens.count == 4)
         #expect { try load(text, template: .none, maxLength: 3) } throws: {
             "\($0)".contains(
-                "data.jsonl:1: 3 tokens from the first learned one on; expected fewer than the longest row, 3")
+                "data.jsonl:1: the answer has 3 tokens; expected at most 2 (--max-length 3); shorten it, raise")
+        }
+        #expect { try load(#"{"text": "abc"}"#, template: .none, maxLength: 3) } throws: {
+            "\($0)".contains("data.jsonl:1: the row has 4 tokens; expected at most 3 (--max-length 3)")
+        }
+        let chat =
+            #"{"messages": [{"role": "user", "content": "aaa"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}"#
+        #expect { try load(chat, template: .none, maxLength: 5) } throws: {
+            "\($0)".contains("the row has 5 tokens from its first answer on; expected at most 4 (--max-length 5)")
         }
     }
 
     static let refused: [(text: String, message: String)] = [
-        ("", "an empty file"),
-        (" \n\n", "an empty file"),
+        ("", "an empty file; expected one JSON object per line; check the file"),
+        (" \n\n", "an empty file; expected one JSON object per line; check the file"),
+        ("GGUF\u{3}", "a GGUF file; expected one JSON object per line; a GGUF file is a model: give it with --model"),
+        ("\n{\n  \"text\": \"a\"\n}\n", ":2: malformed JSON"),
+        ("{ \r\n\"text\": \"a\"\r\n}\r\n", "one object per line: jq -c . "),
         ("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\", \"comple", ":2: malformed JSON"),
         (
             "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\", \"completion\": \"\"}",
             ":3: row has no target tokens"
         ),
-        (#"{"prompt": "a", "completion": 5}"#, ":1: \"completion\" of another type; expected a string or a list"),
+        (#"{"prompt": "a", "completion": 5}"#, ":1: \"completion\" is a number; expected a string or a list"),
+        (#"{"prompt": "a", "completion": false}"#, ":1: \"completion\" is true or false; expected a string or"),
+        (#"{"prompt": {}, "completion": "b"}"#, ":1: \"prompt\" is an object; expected a string or a list"),
         (
             #"{"question": "a", "answer": "b"}"#,
             ":1: keys \"answer\", \"question\"; expected \"prompt\" and \"completion\""
         ),
+        (
+            #"{"question": "a", "answer": "b", "id": 7}"#,
+            "map them: --field prompt=NAME --field completion=NAME with NAME one of \"answer\", \"question\""
+        ),
+        (#"{"q": "a", "a": "b", "c": "d"}"#, "map them: --field prompt=question --field completion=answer"),
+        ("{}", ":1: no keys; expected \"prompt\" and"),
         ("{\"text\": \"a b\"}\n{\"txt\": \"b\"}", ":2: no key \"text\" (found \"txt\")"),
         ("{\"text\": \"a\", \"label\": \"b\"}\n{\"text\": \"a\"}", ":2: no key \"label\" (found \"text\")"),
         (#"{"text": "a", "label": ""}"#, ":1: row has no target tokens: an empty \"label\""),
-        (#"{"text": "a", "label": true}"#, ":1: \"label\" of another type; expected a string or a whole number"),
-        (#"{"text": "a", "label": 1.5}"#, ":1: \"label\" of another type"),
-        (#"{"text": "a", "label": 1.0}"#, ":1: \"label\" of another type"),
-        (#"{"text": "a", "label": null}"#, ":1: \"label\" of another type"),
-        (#"{"text": "a", "label": [1]}"#, ":1: \"label\" of another type"),
+        (#"{"text": "a", "label": true}"#, ":1: \"label\" is true or false; expected a string or a whole number"),
+        (#"{"text": "a", "label": 1.5}"#, ":1: \"label\" is a number"),
+        (#"{"text": "a", "label": 1.0}"#, ":1: \"label\" is a number"),
+        (#"{"text": "a", "label": null}"#, ":1: \"label\" is null"),
+        (#"{"text": "a", "label": [1]}"#, ":1: \"label\" is a list"),
         ("\u{FEFF}", "an empty file"),
-        ("\u{FEFF}[{\"text\": \"a\"},\n {\"text\": 5}]", ":2: \"text\" of another type"),
+        ("\u{FEFF}[{\"text\": \"a\"},\n {\"text\": 5}]", ":2: \"text\" is a number"),
         (#"["a"]"#, ":1: JSON that is not an object"),
         (#"[{"text": "a b"}"#, "not a whole JSON array"),
         ("[{\"text\": \"a\"},\n {\"text\": \"b\"\n]", ":3: not a whole JSON array"),
-        ("[\n{\"text\": \"a ] , b\"},\n\n{\"text\": 5}]", ":4: \"text\" of another type"),
+        ("[\n{\"text\": \"a ] , b\"},\n\n{\"text\": 5}]", ":4: \"text\" is a number"),
         ("[{\"text\": \"a\"}\n{\"text\": \"b\"}]", ":1: malformed JSON"),
         ("[{\"text\": \"a\"},\n]", ":2: malformed JSON"),
         ("[{\"text\": \"a\"}]\n{}", ":2: not a whole JSON array"),
         ("[]", "no rows"),
-        (#"{"instruction": "a", "input": 3, "output": "b"}"#, ":1: \"input\" of another type"),
+        (#"{"instruction": "a", "input": 3, "output": "b"}"#, ":1: \"input\" is a number"),
         (#"{"instruction": "a", "output": ""}"#, ":1: row has no target tokens: an empty \"output\""),
         (#"{"conversations": [{"from": "human", "value": "a"}]}"#, ":1: row has no target tokens"),
         (#"{"conversations": [{"from": "robot", "value": "a"}]}"#, ":1: a turn from \"robot\"; expected system, human"),
         (#"{"conversations": [{"role": "user", "content": "a"}]}"#, "expected turns with \"from\" and \"value\""),
         (#"7"#, ":1: JSON that is not an object"),
         (#"{"messages": [{"role": "user", "content": "a"}]}"#, ":1: row has no target tokens"),
-        (#"{"messages": []}"#, ":1: \"messages\" of another type"),
+        (#"{"messages": []}"#, ":1: \"messages\" is an empty list"),
+        (#"{"messages": "a"}"#, ":1: \"messages\" is a string; expected a list of messages"),
+        (#"{"messages": ["a"]}"#, ":1: \"messages\" holds a string; expected messages with"),
+        (
+            #"{"messages": [{"role": "user", "content": ["a"]}]}"#,
+            ":1: \"content\" inside \"messages\" is a list; expected messages with"
+        ),
         (#"{"messages": [{"role": "robot", "content": "a"}]}"#, ":1: role \"robot\""),
-        (#"{"messages": [{"role": "user"}]}"#, "expected messages with \"role\" and \"content\""),
+        (
+            #"{"messages": [{"role": "user"}]}"#,
+            "no \"content\" inside \"messages\"; expected messages with \"role\" and \"content\""
+        ),
     ]
 
     @Test(arguments: refused) func badFilesAreNamedByFileAndLine(text: String, message: String) throws {
         #expect { try load(text) } throws: { error in
             "\(error)".hasPrefix(folder.file("data.jsonl")) && "\(error)".contains(message)
+        }
+    }
+
+    /// What is said of `--field` where it does not fit the file.
+    static let unmapped: [(text: String, fields: [String: String], message: String)] = [
+        (
+            #"{"prompt": "a", "completion": "b"}"#, ["prompt": "product"],
+            ":1: no key \"product\" (--field prompt=product); found \"completion\", \"prompt\"; expected every key "
+                + "that --field names; correct the names; --field holds for every file of the folder"
+        ),
+        (
+            #"{"q": "a"}"#, ["prompt": "x", "completion": "y"],
+            ":1: no key \"x\" (--field prompt=x), no key \"y\" (--field completion=y); found \"q\""
+        ),
+        (
+            #"{"product": "a", "blurb": "b"}"#, ["prompt": "product"],
+            ":1: \"product\" is read as prompt, and there is no \"completion\"; expected a key for completion; "
+                + "map it: --field completion=blurb"
+        ),
+        (
+            #"{"product": "a", "blurb": "b", "long": "c"}"#, ["completion": "blurb"],
+            "expected a key for prompt; map it: --field prompt=NAME with NAME one of \"long\", \"product\""
+        ),
+        (
+            #"{"input": "a", "answer": "b"}"#, ["output": "answer"],
+            "expected a key for instruction; add it to every row, or map other keys"
+        ),
+        (
+            #"{"q": "a", "a": "b"}"#, ["label": "a"],
+            ":1: keys \"a\", \"q\"; expected \"prompt\" and \"completion\""
+        ),
+    ]
+
+    @Test(arguments: unmapped.indices) func fieldsThatDoNotFit(number: Int) throws {
+        let (text, fields, message) = Self.unmapped[number]
+        #expect { try load(text, fields: fields) } throws: { "\($0)".contains(message) }
+    }
+
+    @Test func keysThatAreNotRead() throws {
+        #expect(try load(#"{"prompt": "a", "response": "b", "text": "c"}"#).unusedKeys == ["prompt", "response"])
+        let row = #"{"instruction": "a", "input": "b", "output": "c", "label": "d", "id": 1}"#
+        #expect(try load(row).unusedKeys == ["id"])
+        #expect(try load(row, fields: ["label": "id"]).unusedKeys == ["label"])
+        #expect(try load(#"{"text": "a", "label": "b"}"#).unusedKeys.isEmpty)
+    }
+
+    @Test func tablesAndEmptyFiles() throws {
+        for name in ["rows.csv", "rows.TSV"] {
+            let file = try write("prompt,completion\na,b\n", name)
+            let options = DatasetOptions(maxLength: 9, chatTemplate: .none)
+            #expect { try Dataset.load(file, tokenizer: tokenizer, options: options) } throws: {
+                "\($0)".contains("\(name):1: malformed JSON")
+                    && "\($0)".hasSuffix("convert the table to JSON Lines, one object per row of it")
+            }
+        }
+        let empty = try write("", "train.jsonl")
+        for path in [empty, folder.path] {
+            #expect { try Dataset.resolve(path, split: "train") } throws: {
+                "\($0)" == "\(empty): an empty file; expected one JSON object per line; check the file"
+            }
         }
     }
 

@@ -110,9 +110,9 @@ struct Preview: SessionCommand {
         chart(LengthHistogram(dataset.rows)).forEach(console.result)
         console.result(
             """
-            --- \(dataset.rows.count) rows (\(dataset.format.rawValue)), \(dataset.tokenCount) tokens, \(dataset.targetCount) of them learned
-            longest row \(longest(dataset)) tokens, \(dataset.cutPromptCount) rows cut, \
-            \(dataset.skippedCount) rows left out
+            --- \(Figures.count(dataset.rows.count, "row")) (\(dataset.format.rawValue)), \(dataset.tokenCount) tokens, \(dataset.targetCount) of them learned
+            longest row \(longest(dataset)) tokens, \(Figures.count(dataset.cutPromptCount, "row")) cut, \
+            \(Figures.count(dataset.skippedCount, "row")) left out
             """)
     }
 }

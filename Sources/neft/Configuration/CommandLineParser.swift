@@ -46,7 +46,7 @@ enum CommandLineParser {
         guard type != Config.self, let path = configurationPath(in: arguments) else {
             return Parsed(command: try Neft.parseAsRoot(arguments), names: names, file: nil, own: own)
         }
-        let file = try OptionFile(path: path, options: CommandOptions(of: type))
+        let file = try OptionFile(path: path, options: CommandOptions(of: type), owner: command(taking:))
         var merged = arguments
         merged.insert(contentsOf: file.arguments, at: depth)
         do {
@@ -66,6 +66,23 @@ enum CommandLineParser {
             depth += 1
         }
         return (type, depth)
+    }
+
+    /// The words that name a command with an option of this long name: `train` if it has it, else the first one.
+    static func command(taking option: String) -> String? {
+        let names = leaves(of: Neft.self).filter { leaf in
+            CommandOptions(of: leaf.type).entries.contains { $0.name == option }
+        }.map { $0.words }
+        return names.contains("train") ? "train" : names.first
+    }
+
+    /// The commands without subcommands of their own, at a command or below it.
+    private static func leaves(
+        of type: any ParsableCommand.Type, words: [String] = []
+    ) -> [(words: String, type: any ParsableCommand.Type)] {
+        let subcommands = type.configuration.subcommands
+        guard !subcommands.isEmpty else { return [(words: words.joined(separator: " "), type: type)] }
+        return subcommands.flatMap { leaves(of: $0, words: words + [$0._commandName]) }
     }
 
     /// The value of the last `--config`.

@@ -19,10 +19,12 @@ struct OptionFile {
     /// The line of each name, flags that are off included.
     let lines: [String: Int]
 
-    /// `options`: the options of the command.
+    /// `options`: the options of the command. `owner`: which other command has an option of a name.
     /// - Throws: `CommandError` for a file that cannot be read or is no YAML mapping, and, naming the line, for unknown
     ///   names, names given twice and values that are no single value.
-    init(path: String, options: CommandOptions) throws(CommandError) {
+    init(
+        path: String, options: CommandOptions, owner: (_ name: String) -> String? = { _ in nil }
+    ) throws(CommandError) {
         let data: Data
         do throws(SmallFile.Problem) { data = try SmallFile.read(path) } catch {
             throw CommandError(path, found: error.found, expected: "a YAML file with options", hint: "check --config")
@@ -36,7 +38,7 @@ struct OptionFile {
                 path, found: "bytes that are not UTF-8", expected: "a YAML file with options",
                 hint: "convert it, for example with iconv")
         }
-        try self.init(text: text, path: path, options: options)
+        try self.init(text: text, path: path, options: options, owner: owner)
     }
 
     /// Every option with a long path has a hundredth of it.
@@ -60,7 +62,9 @@ struct OptionFile {
         return hasAnchor ? alias : nil
     }
 
-    init(text: String, path: String, options: CommandOptions) throws(CommandError) {
+    init(
+        text: String, path: String, options: CommandOptions, owner: (_ name: String) -> String? = { _ in nil }
+    ) throws(CommandError) {
         self.path = path
         if let line = Self.aliasLine(text) {
             throw CommandError(
@@ -90,10 +94,12 @@ struct OptionFile {
             let line = key.mark?.line ?? 1
             let name = key.string ?? "?"
             guard let option = known.first(where: { $0.name == name }) else {
+                let owner = name == "config" ? nil : owner(name)
                 let nearest = NearestName.match(name, among: known.map(\.name))
                 throw CommandError(
                     "\(path):\(line)", found: "unknown option \"\(name)\"", expected: "an option of this command",
-                    hint: nearest.map { "did you mean \"\($0)\"?" } ?? "see --help for the list")
+                    hint: owner.map { "it is an option of neft \($0)" }
+                        ?? nearest.map { "did you mean \"\($0)\"?" } ?? "see --help for the list")
             }
             if let setting = try Self.setting(of: option, value: value, place: "\(path):\(line)", line: line) {
                 settings.append(setting)

@@ -28,6 +28,8 @@ struct DataOptions: ParsableArguments {
     @Flag(help: "Leave rows out that cannot be used, and count them, instead of refusing the file.")
     var skipBadRows = false
 
+    func validate() throws { try OptionValue.requirePath(data, "--data", "a file or folder with rows") }
+
     /// `--field` as a dictionary: the known key → its name in the file. Several may stand together, with commas.
     func fields() throws(CommandError) -> [String: String] {
         var fields: [String: String] = [:]

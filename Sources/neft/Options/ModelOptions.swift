@@ -24,6 +24,8 @@ struct ModelOptions: ParsableArguments {
             "Where to keep hashes of models and converted weights (default: neft in $XDG_CACHE_HOME or ~/.cache).",
             valueName: "dir"), completion: .directory)
     var cache: String?
+
+    func validate() throws { try OptionValue.requirePath(model, "--model", "a model file or folder") }
 }
 
 /// Time for memory.
@@ -52,4 +54,8 @@ struct AdapterOptions: ParsableArguments {
         help: ArgumentHelp("What training made of the model: RUN/final or its adapter.safetensors.", valueName: "path"),
         completion: .file())
     var adapter: String?
+
+    func validate() throws {
+        if let adapter { try OptionValue.requirePath(adapter, "--adapter", "what neft train left in RUN/final") }
+    }
 }

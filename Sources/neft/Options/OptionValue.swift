@@ -7,6 +7,12 @@ struct OptionValueError: Error, CustomStringConvertible {
 
 /// Readers of numbers with a range, as transforms of options.
 enum OptionValue {
+    /// Refuses what an unset variable in quotes is.
+    static func requirePath(_ text: String, _ option: String, _ expected: String) throws(CommandError) {
+        guard text.isEmpty else { return }
+        throw CommandError(option, found: "an empty path", expected: expected, hint: "is the shell variable set?")
+    }
+
     static func positive(_ text: String) throws(OptionValueError) -> Int {
         guard let value = Int(text), value > 0, value <= Int(Int32.max) else {
             throw OptionValueError("a whole number from 1")

@@ -177,7 +177,7 @@ def neuron_cases():
     other = {"baseHash": "0" * 64}
     for reader, make, tensor in [("mask", lambda **k: mask(ROWS, **k), rows), ("profile", profile, f"{UP}.scores"), ("adapter", adapter, rows)]:
         kind = "neurons" if reader == "mask" else reader
-        yield refused(reader, "no-metadata", safetensors({}), file, "no neft metadata", f"a {kind} file")
+        yield refused(reader, "no-metadata", safetensors({}), file, "no neft metadata", f"{kind} file")
         yield refused(reader, "another-kind", make(metadata={"kind": "else"}), file, 'a file of kind "else"')
         yield refused(reader, "newer-format", make(metadata={"formatVersion": "2"}), file, "format version 2")
         yield refused(reader, "no-tensors", safetensors({}, {"formatVersion": "1", "kind": kind, "baseHash": BASE_HASH, "maskHash": mask_hash({})}), file)

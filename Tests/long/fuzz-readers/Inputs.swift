@@ -17,7 +17,7 @@ struct Inputs {
         self.reader = reader
         let valid = files.valid(reader)
         var isFolder: ObjCBool = false
-        FileManager.default.fileExists(atPath: valid, isDirectory: &isFolder)
+        _ = FileManager.default.fileExists(atPath: valid, isDirectory: &isFolder)
         only = isFolder.boolValue ? "" : URL(fileURLWithPath: valid).lastPathComponent
         let folder = isFolder.boolValue ? valid : URL(fileURLWithPath: valid).deletingLastPathComponent().path
         let cases = files.cases.filter { $0.reader == reader }.map {

@@ -64,6 +64,12 @@ struct Export: SessionCommand {
         let threads = session.threads(requested: model.threads)
         // One model is no work to share.
         let result = try session.onRoot {
+            let name = output.output.lowercased()
+            guard !name.hasSuffix(".gguf"), !name.hasSuffix(".safetensors") else {
+                throw CommandError(
+                    output.output, found: "the name of a file", expected: "a folder",
+                    hint: "give --output the folder that is to hold the files")
+            }
             try output.checkIsFree(isFolder: true)
             return try ExportJob(command: self, threads: threads, console: session.console).run()
         }

@@ -94,6 +94,8 @@ struct TrainingRun {
                 trainable, of: work.loaded.model, baseHash: baseHash, maskHash: mask?.hash ?? "", to: path)
         }
         var hasNotedCodecs = false
+        // Of this process; steps left out do not count.
+        var losses: [Double] = []
         let summary = try session.trainingStep {
             try trainer.run(control: control) { progress in
                 hasStarted = true
@@ -101,6 +103,7 @@ struct TrainingRun {
                 // A few steps, after the first one, which makes room for everything.
                 work.loaded.team.timeline.isRecording = command.trace.trace != nil && (1...3).contains(progress.step)
                 try record?.append(progress)
+                if !progress.isSkipped { losses = Array(losses.suffix(49)) + [progress.loss] }
                 show(progress)
             }
         }
@@ -113,7 +116,7 @@ struct TrainingRun {
         if trainer.isExhausted {
             session.console.note(
                 "stopped early after step \(trainer.step) of \(trainer.totalSteps): "
-                    + "\(count(measured.countSinceBest, "measurement")) without a new lowest validation loss")
+                    + "\(Figures.count(measured.countSinceBest, "measurement")) without a new lowest validation loss")
         }
         try session.onRoot {
             // Rank 0 alone writes the result, and no rank computes any more.
@@ -134,7 +137,7 @@ struct TrainingRun {
                 }
             }
         }
-        report(summary, measured, mask: mask, trainable: trainable, isExhausted: trainer.isExhausted)
+        report(summary, losses, measured, mask: mask, trainable: trainable, isExhausted: trainer.isExhausted)
     }
 
     /// What the run is made with. Collective: every rank names its host.
@@ -222,11 +225,11 @@ struct TrainingRun {
         }
         if let mask { MaskSummary(mask, of: work.loaded.model.neuronCount).lines.forEach(session.console.note) }
         session.console.note(
-            "training \(Human.count(trainable.count)) parameters on \(work.dataset.rows.count) rows: \(steps) steps, "
-                + "\(count(session.communicator.size, "rank")) with \(count(work.loaded.team.threads, "thread"))")
+            "training \(Human.count(trainable.count)) parameters on "
+                + "\(Figures.count(work.dataset.rows.count, "row")): \(Figures.count(steps, "step")), "
+                + "\(Figures.count(session.communicator.size, "rank")) with "
+                + Figures.count(work.loaded.team.threads, "thread"))
     }
-
-    private func count(_ count: Int, _ name: String) -> String { "\(count) \(name)\(count == 1 ? "" : "s")" }
 
     /// Says what --codec auto has chosen, once both choices are made.
     private func note(_ codecs: (gradients: CodecChoice, weights: CodecChoice)) -> Bool {
@@ -254,9 +257,20 @@ struct TrainingRun {
             "step", done: progress.step, total: progress.totalSteps, detail: detail.joined(separator: "  "))
     }
 
+    /// Of the last tenth of the steps, at most 50: of a short run, the last 50 are those of the untrained model too.
+    /// `losses`: the last ones of this process.
+    private func lastLoss(_ summary: TrainingSummary, _ losses: [Double]) -> String {
+        let last = losses.suffix(max(1, min(50, summary.steps / 10)))
+        guard !last.isEmpty else {
+            return "\(Figures.short(summary.finalLoss)) (mean of the last \(min(50, summary.steps)))"
+        }
+        let mean = Figures.short(last.reduce(0, +) / Double(last.count))
+        return last.count == 1 ? "\(mean) (of the last step)" : "\(mean) (mean of the last \(last.count))"
+    }
+
     private func report(
-        _ summary: TrainingSummary, _ measured: ValidationRecord, mask: NeuronMask?, trainable: TrainableRows,
-        isExhausted: Bool
+        _ summary: TrainingSummary, _ losses: [Double], _ measured: ValidationRecord, mask: NeuronMask?,
+        trainable: TrainableRows, isExhausted: Bool
     ) {
         let neurons = lowRank != nil ? 0 : mask?.count ?? work.loaded.model.neuronCount
         let final = command.output.output + "/final"
@@ -282,8 +296,8 @@ struct TrainingRun {
             let validation = best(of: measured).map { "validation loss at best \($0)\(kept)\n" } ?? ""
             session.console.result(
                 """
-                \(count(summary.steps, "step")) in \(Human.duration(summary.seconds)), loss \
-                \(Figures.short(summary.finalLoss)) (mean of the last \(min(50, summary.steps)))
+                \(Figures.count(summary.steps, "step")) in \(Human.duration(summary.seconds)), loss \
+                \(lastLoss(summary, losses))
                 \(validation)\(Int(summary.tokensPerSecond)) tokens/s, \(Human.bytes(Int(summary.wireBytesPerStep))) \
                 sent per rank and step
                 written to \(final)
