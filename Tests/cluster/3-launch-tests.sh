@@ -79,6 +79,7 @@ press_ctrl_c() { # TIMES STAND-IN'S TASK
 
 a_signal_stops_and_the_code_is_75() {
     for signal in TERM HUP; do
+        : >"$work/out"  # not what the run before has said
         env NEFT="$tests/stand-in" cluster/launch -n 2 -- wait >"$work/out" 2>&1 &
         local job=$!
         await 10 both_ranks_are_up
@@ -91,6 +92,7 @@ a_signal_stops_and_the_code_is_75() {
 }
 
 a_second_signal_ends_at_once() {
+    : >"$work/out"
     env NEFT="$tests/stand-in" cluster/launch -n 2 -- deaf >"$work/out" 2>&1 &
     local job=$! start=$SECONDS code=0
     await 10 both_ranks_are_up
