@@ -37,7 +37,7 @@ test-long:  ## 20,000 strings per tokenizer; damaged files for 10 minutes a read
 	cluster/make-docs
 	Tests/long/ordinary-user
 
-bench:  ## measure beside PyTorch, PEFT and llama.cpp (own environment in the cache folder); fills docs/performance.md (90 minutes)
+bench:  ## measure beside PyTorch, PEFT and llama.cpp (own environment in the cache folder); fills docs/performance.md (2 hours)
 	Benchmarks/all
 
 methods:  ## compare every profiler and baseline on a few hundred rows; may be interrupted (35 minutes)
