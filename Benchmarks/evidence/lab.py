@@ -140,8 +140,9 @@ class Lab:
         return {kind: len(jobs) for kind, jobs in self.left.items()}
 
     def run(self, *arguments, ranks=2, may_diverge=False):
-        """Runs neft; its JSON document, or None for a run that diverged."""
-        command = [str(ROOT / "cluster/launch"), "-n", str(ranks), "--", *map(str, arguments), "--json"]
+        """Runs neft, on its own or with several ranks; its JSON document, or None for a run that diverged."""
+        program = [str(self.neft)] if ranks == 1 else [str(ROOT / "cluster/launch"), "-n", str(ranks), "--"]
+        command = [*program, *map(str, arguments), "--json"]
         log = CACHE / "paper/log.txt"
         with open(log, "a") as errors:
             result = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)

@@ -27,7 +27,8 @@ from nasty_strings import nasty_strings
 from tiny_model import write_model
 from vocabularies import added_token, make_vocabularies, write_json
 
-NAMES = ["gpt2", "smollm2", "llama3", "qwen2", "mistral-v1", "mistral-v1-prepend", "mistral-v3", "mistral-v3-prepend"]
+NAMES = ["gpt2", "smollm2", "llama3", "qwen2", "llama2", "llama2-prepend", "mistral-v1", "mistral-v1-prepend",
+         "mistral-v3", "mistral-v3-prepend"]
 # Added to each vocabulary, as fine-tuned models do: a special token and one that is none.
 ADDED = [("<|tool|>", True), ("<tool_call>", False)]
 # Texts of which llama.cpp gives other ids than the GGUF file's tokens and merges do. It makes an end token of what is

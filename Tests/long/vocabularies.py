@@ -199,6 +199,18 @@ def sentence_piece(folder, name, model):
     return result
 
 
+def sentence_piece_of(gguf, like):
+    """The SentencePiece model that a GGUF file's tokens were taken from; its normalizer and trainer are those of `like`."""
+    fields = GGUFReader(gguf).fields
+    proto = sentencepiece_model_pb2.ModelProto.FromString(like)
+    del proto.pieces[:]
+    columns = [fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "scores", "token_type")]
+    for text, score, type in zip(*columns):
+        proto.pieces.add(piece=text, score=score, type=type)
+    proto.trainer_spec.vocab_size = len(proto.pieces)
+    return proto.SerializeToString()
+
+
 def smollm2(folder):
     """SmolLM2's vocabulary with its real steps, beside the GGUF file itself."""
     model = Path(os.environ["NEFT_CACHE"]) / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -234,6 +246,11 @@ def make_vocabularies(folder):
     with tarfile.open(package("openai_whisper")) as archive:
         name = next(name for name in archive.getnames() if name.endswith("assets/gpt2.tiktoken"))
         gpt2 = archive.extractfile(name).read()
+    llama2 = folder / "packages" / "llama-2.gguf"
+    with tarfile.open(package("llama_cpp_python")) as archive:
+        name = next(name for name in archive.getnames() if name.endswith("/ggml-vocab-llama-spm.gguf"))
+        llama2.write_bytes(archive.extractfile(name).read())
+    mistral = member("mistral_common", "tokenizer.model.v1")
     chatml = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     return [
         *byte_level(folder, "gpt2", ranks_of(gpt2), ["<|endoftext|>"], [split(GPT2), BYTE_LEVEL]),
@@ -247,6 +264,7 @@ def make_vocabularies(folder):
             folder, "qwen2", ranks_of(member("dashscope", "qwen.tiktoken")), chatml,
             [split(LLAMA3.replace("DIGITS", "")), BYTE_LEVEL], normalizer={"type": "NFC"},
         ),
-        *sentence_piece(folder, "mistral-v1", member("mistral_common", "tokenizer.model.v1")),
+        *sentence_piece(folder, "llama2", sentence_piece_of(llama2, like=mistral)),
+        *sentence_piece(folder, "mistral-v1", mistral),
         *sentence_piece(folder, "mistral-v3", member("mistral_common", "240323.model.v3")),
     ]
