@@ -121,7 +121,8 @@ extension RowFormat {
                 throw RowProblem(
                     found:
                         "no key \"\(name)\" (found \(row.keys.sorted().map { "\"\($0)\"" }.joined(separator: ", ")))",
-                    expected: "the keys of the rows before", hint: "all rows of a file have the same form")
+                    expected: "the keys of the rows before",
+                    hint: "all rows of a file have the same form: fix the row, or pass --skip-bad-rows")
             }
             return value
         }
@@ -197,12 +198,18 @@ extension RowFormat {
         }
         var result: [ChatMessage] = []
         for item in list {
+            if let calls = (item as? [String: Any])?["tool_calls"], (calls as? [Any])?.isEmpty == false {
+                throw RowProblem(
+                    found: "\"tool_calls\" inside \"\(fields[key] ?? key)\"", expected: "turns that are text alone",
+                    hint: "write the calls into \"content\" as the model writes them, or pass --skip-bad-rows")
+            }
             guard let message = item as? [String: Any], let role = message["role"] as? String,
                 let content = message["content"] as? String
             else { throw wrongItem(item, key, ["role", "content"], fields, "messages") }
             guard ["system", "user", "assistant", "tool"].contains(role) else {
                 throw RowProblem(
-                    found: "role \"\(role)\"", expected: "system, user, assistant or tool", hint: "rename the role")
+                    found: "role \"\(role)\"", expected: "system, user, assistant or tool",
+                    hint: "rename the role, or pass --skip-bad-rows")
             }
             result.append(ChatMessage(role: role, content: content))
         }
@@ -226,7 +233,8 @@ extension RowFormat {
             else { throw wrongItem(item, "conversations", ["from", "value"], fields, "turns") }
             guard let role = Self.speakers[speaker] else {
                 throw RowProblem(
-                    found: "a turn from \"\(speaker)\"", expected: "system, human, gpt or tool",
+                    found: "a turn from \"\(speaker)\"",
+                    expected: "system, human or user, gpt, chatgpt or assistant, or tool",
                     hint: "rename the speaker, or pass --skip-bad-rows")
             }
             result.append(ChatMessage(role: role, content: text))

@@ -16,7 +16,7 @@ public struct Modelfile {
         var lines = ["FROM \(from)"]
         if let adapter { lines.append("ADAPTER \(adapter)") }
         lines.append("TEMPLATE \"\"\"\(template.ollamaSource(addsBOS: addsBOS))\"\"\"")
-        if case .chatml(let system?) = template, !system.isEmpty {
+        if case .chatml(let system?, _) = template, !system.isEmpty {
             lines.append(
                 system.contains("\"\"\"")
                     ? "# Without the default system turn: it has three double quotes, which would end it here."

@@ -4,7 +4,8 @@ extension ChatTemplate {
     /// It gives the text that `render` gives. Mistral's has no words for system turns, as the models' own.
     public var jinjaSource: String {
         switch self {
-        case .chatml(let defaultSystem): ChatML.source(defaultSystem: defaultSystem)
+        case .chatml(let defaultSystem, let toolsAsUser):
+            ChatML.source(defaultSystem: defaultSystem, toolsAsUser: toolsAsUser)
         case .llama2(let marks): TemplateSource.complete(InstTemplates.llama2Source, marks)
         case .llama3(let marks): TemplateSource.complete(HeaderTemplates.llama3Source, marks)
         case .mistral(let marks, let spacing):

@@ -3,8 +3,9 @@
 /// A further template is one more case here, with its segments and its known sources in a file of its own.
 public enum ChatTemplate: Sendable, Equatable {
     /// `<|im_start|>role\ncontent<|im_end|>\n` for each turn. A conversation that does not begin with a system turn
-    /// gets one with `defaultSystem`, where the model's template has such a text.
-    case chatml(defaultSystem: String?)
+    /// gets one with `defaultSystem`, where the model's template has such a text. With `toolsAsUser`, turns of tools are
+    /// written between `<tool_response>` and `</tool_response>` in a user's turn, as Qwen2.5 has them.
+    case chatml(defaultSystem: String?, toolsAsUser: Bool = false)
     /// Llama 2's `[INST] … [/INST]`, with the system turn between `<<SYS>>` inside the first user turn.
     case llama2(TextMarks)
     /// Llama 3's `<|start_header_id|>role<|end_header_id|>`; the contents lose white space around them.
@@ -24,14 +25,16 @@ public enum ChatTemplate: Sendable, Equatable {
     /// The template called `name`.
     /// - Parameters:
     ///   - name: one of `names`.
-    ///   - source: the model's own Jinja source, from which `chatml` takes the default system turn and `mistral` the
-    ///     spaces around answers, if it has them.
+    ///   - source: the model's own Jinja source, from which `chatml` takes the default system turn and how tools answer,
+    ///     and `mistral` the spaces around answers, if it has them.
     ///   - marks: how the model's tokenizer writes the beginning and the end of a text.
     public init(
         named name: String, source: String? = nil, marks: TextMarks = TextMarks()
     ) throws(TokenizationError) {
         switch name {
-        case "chatml": self = .chatml(defaultSystem: source.flatMap(ChatML.defaultSystem(in:)))
+        case "chatml":
+            self =
+                source.flatMap(ChatML.recognise) ?? .chatml(defaultSystem: source.flatMap(ChatML.defaultSystem(in:)))
         case "llama2": self = .llama2(marks)
         case "llama3": self = .llama3(marks)
         case "mistral":
@@ -69,7 +72,8 @@ public enum ChatTemplate: Sendable, Equatable {
         throw TokenizationError(
             file: file, found: "unknown chat template \"\(source.prefix(60))…\"",
             expected: "a known one (\(names.dropLast().joined(separator: ", ")))",
-            hint: "choose one with --chat-template \(names.joined(separator: "|"))")
+            hint: "choose one with --chat-template \(names.joined(separator: "|"))"
+                + (TemplateSource.likeness(of: source).map { "; it has the marks of \($0)" } ?? ""))
     }
 
     /// As `--chat-template` names it.
@@ -134,7 +138,8 @@ public enum ChatTemplate: Sendable, Equatable {
 
     private func segments(_ messages: [ChatMessage]) -> [(text: String, isTarget: Bool)] {
         switch self {
-        case .chatml(let defaultSystem): ChatML.segments(messages, defaultSystem: defaultSystem)
+        case .chatml(let defaultSystem, let toolsAsUser):
+            ChatML.segments(messages, defaultSystem: defaultSystem, toolsAsUser: toolsAsUser)
         case .llama2(let marks): InstTemplates.llama2(messages, marks)
         case .llama3(let marks): HeaderTemplates.llama3(messages, marks)
         case .mistral(let marks, let spacing): InstTemplates.mistral(messages, marks, spacing)

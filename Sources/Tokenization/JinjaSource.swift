@@ -13,8 +13,9 @@ enum JinjaSource {
         parts(of: source).compactMap { if case .literal(let text) = $0 { text } else { nil } }
     }
 
-    /// The same for any two sources that differ only in white space of the code, in how strings are quoted, and in
-    /// `a.b` for `a['b']`; `hidden` is taken out of the literals.
+    /// The same for any two sources that differ only in white space of the code, in white space that `{%-` and `-%}` take
+    /// away, in a newline at the end, in how strings are quoted, and in `a.b` for `a['b']`; `hidden` is taken out of the
+    /// literals.
     static func normalised(_ source: String, hiding hidden: String?) -> String {
         let joined = parts(of: source).map { part in
             switch part {
@@ -36,19 +37,30 @@ enum JinjaSource {
         var parts: [Part] = []
         var text = ""
         var insideTag = false
-        var rest = Substring(source)
+        // Jinja drops a newline at the end.
+        var rest = source.last == "\n" ? source.dropLast() : source[...]
         while let character = rest.popFirst() {
             if !insideTag {
-                if character == "{", rest.first == "{" || rest.first == "%" {
+                if character == "{", let second = rest.first, second == "{" || second == "%" {
+                    if rest.dropFirst().first == "-" {
+                        text = trimmingEnd(of: text)
+                        rest.removeFirst(2)
+                    } else {
+                        rest.removeFirst()
+                    }
                     if !text.isEmpty { parts.append(.text(text)) }
                     text = ""
                     insideTag = true
-                    parts.append(.code(character))
+                    parts += [.code(character), .code(second)]
                 } else {
                     text.append(character)
                 }
             } else if character == "'" || character == "\"" {
                 parts.append(.literal(literal(from: &rest, quote: character)))
+            } else if character == "-", rest.hasPrefix("%}") || rest.hasPrefix("}}") {
+                parts += rest.prefix(2).map { .code($0) }
+                rest = rest.dropFirst(2).drop(while: \.isWhitespace)
+                insideTag = false
             } else if !character.isWhitespace {
                 if character == "}", case .code(let before)? = parts.last, before == "}" || before == "%" {
                     insideTag = false
@@ -58,6 +70,12 @@ enum JinjaSource {
         }
         if !text.isEmpty { parts.append(.text(text)) }
         return parts
+    }
+
+    private static func trimmingEnd(of text: String) -> String {
+        var end = text[...]
+        while end.last?.isWhitespace == true { end.removeLast() }
+        return String(end)
     }
 
     private static func literal(from rest: inout Substring, quote: Character) -> String {

@@ -44,6 +44,17 @@ enum TemplateSource {
         isOne(source, of: [contents]) ? ChatTemplate.none : nil
     }
 
+    /// The template whose marks an unknown source writes, by its name; nil if it writes those of none, or of several.
+    static func likeness(of source: String) -> String? {
+        let marks = [
+            ("chatml", "<|im_start|>"), ("llama3", "<|start_header_id|>"), ("llama2", "<<SYS>>"), ("mistral", "[INST]"),
+            ("zephyr", "<|assistant|>"), ("alpaca", "### Response:"),
+        ]
+        let found = marks.filter { source.contains($0.1) }.map(\.0)
+        // Llama 2 writes both.
+        return found.count == 1 || found == ["llama2", "mistral"] ? found[0] : nil
+    }
+
     /// Whether `source` is one of `known` but for the white space of its code and how strings are quoted.
     static func isOne(_ source: String, of known: [String]) -> Bool {
         let shape = JinjaSource.normalised(source, hiding: nil)

@@ -18,7 +18,8 @@ enum BadInput: String, CaseIterable, Sendable {
     case damagedTrace, dynamicsOfTwoMethods, dynamicsOfTwoModels, compareMasksOfTwoModels, sparsityOfNothing,
         damagedSparsity
     case labelsMissing, oneClass, profileOfAnotherModel, nothingInAScope, unknownProjection, unknownLayer
-    case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField, fieldTwice
+    case microBatchTooLarge, unknownConfigurationKey, missingConfiguration, wrongField, fieldTwice, fieldReversed
+    case unknownCommand, unknownInnerCommand, commandOfNothing, topWithoutPercent
     case brokenArray, unknownTemplateName, turnsWithoutTemplate, unknownSpeaker
     case stoppingWithoutData, keepingWithoutMeasuring, missingValidation, noValidationInFolder, badValidationRow
 
@@ -295,6 +296,15 @@ enum BadInput: String, CaseIterable, Sendable {
             )
         case .missingConfiguration: return (with("--config", "nowhere.yaml"), ["nowhere.yaml"])
         case .wrongField: return (with("--field", "propmt=x"), ["--field", "propmt", "instruction"])
+        case .fieldReversed:
+            return (with("--field", "question=prompt"), ["did you mean --field prompt=question?"])
+        case .unknownCommand: return (["trian", "-m", "model"], ["\"trian\"", "did you mean \"neft train\"?"])
+        case .unknownInnerCommand:
+            return (
+                ["bench", "kernel", "-m", "model"], ["neft bench: unknown", "did you mean \"neft bench kernels\"?"]
+            )
+        case .commandOfNothing: return (["frobnicate"], ["\"frobnicate\"", "expected one of preview, profile, select"])
+        case .topWithoutPercent: return (train + ["--top", "6"], ["--top", "did you mean 6%?"])
         case .fieldTwice:
             return (train + ["--field", "prompt=x", "--field", "prompt=y"], ["--field", "prompt=y", "each KEY once"])
         case .brokenArray:
@@ -310,7 +320,10 @@ enum BadInput: String, CaseIterable, Sendable {
             )
         case .unknownSpeaker:
             try sandbox.write("bad.jsonl", #"{"conversations": [{"from": "bot", "value": "a"}]}"#)
-            return (with("-d", "bad.jsonl"), ["bad.jsonl:1", "a turn from \"bot\"", "system, human, gpt or tool"])
+            return (
+                with("-d", "bad.jsonl"),
+                ["bad.jsonl:1", "a turn from \"bot\"", "system, human or user, gpt, chatgpt or assistant"]
+            )
         case .stoppingWithoutData:
             return (train + ["--early-stopping", "3"], ["--early-stopping", "no rows to measure on", "--eval-data"])
         case .keepingWithoutMeasuring:

@@ -241,7 +241,14 @@ func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
             #"{"messages": [{"role": "user", "content": ["a"]}]}"#,
             ":1: \"content\" inside \"messages\" is a list; expected messages with"
         ),
-        (#"{"messages": [{"role": "robot", "content": "a"}]}"#, ":1: role \"robot\""),
+        (
+            #"{"messages": [{"role": "robot", "content": "a"}]}"#,
+            ":1: role \"robot\"; expected system, user, assistant or tool; rename the role, or pass --skip-bad-rows"
+        ),
+        (
+            #"{"messages": [{"role": "assistant", "content": null, "tool_calls": [{"id": "1"}]}]}"#,
+            ":1: \"tool_calls\" inside \"messages\"; expected turns that are text alone"
+        ),
         (
             #"{"messages": [{"role": "user"}]}"#,
             "no \"content\" inside \"messages\"; expected messages with \"role\" and \"content\""

@@ -14,7 +14,7 @@ struct ChatTemplateTests {
 
     private func rows() throws -> [Row] {
         let rows = try Fixtures.decode([Row].self, Fixtures.directory.appendingPathComponent("chat.json"))
-        #expect(rows.count == 21)
+        #expect(rows.count == 47)
         return rows
     }
 
@@ -62,6 +62,34 @@ struct ChatTemplateTests {
         #expect(try ChatTemplate(named: "chatml", source: source) == template)
     }
 
+    @Test func qwen2_5() throws {
+        let source = try String(
+            contentsOf: Fixtures.directory.appendingPathComponent("qwen2.5.jinja"), encoding: .utf8)
+        let system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+        let template = try ChatTemplate.detect(source: source, file: "m")
+        #expect(template == .chatml(defaultSystem: system, toolsAsUser: true))
+        #expect(try ChatTemplate(named: "chatml", source: source) == template)
+        // Qwen2.5-Math's differs in the text of its system turn.
+        let math = source.replacing(system, with: #"Reason, and answer within \\boxed{}."#)
+        #expect(
+            try ChatTemplate.detect(source: math, file: "m")
+                == .chatml(defaultSystem: #"Reason, and answer within \boxed{}."#, toolsAsUser: true))
+        for changed in ["tool_response", "not loop.first", "<|im_end|>"] {
+            let error = #expect(throws: TokenizationError.self) {
+                try ChatTemplate.detect(source: source.replacing(changed, with: "x"), file: "m")
+            }
+            #expect(error?.hint.hasSuffix("; it has the marks of chatml") == true)
+        }
+    }
+
+    @Test func likeness() {
+        for (source, name) in [
+            ("<|im_start|>", "chatml"), ("<|start_header_id|>x", "llama3"), ("[INST] <<SYS>>", "llama2"),
+            ("[INST]", "mistral"), ("<|assistant|>", "zephyr"), ("### Response:", "alpaca"), ("x", nil),
+            ("<|im_start|> [INST]", nil),
+        ] { #expect(TemplateSource.likeness(of: source) == name) }
+    }
+
     @Test func detection() throws {
         #expect(try ChatTemplate.detect(source: nil, file: "m") == ChatTemplate.none)
         let known = """
@@ -70,8 +98,13 @@ struct ChatTemplateTests {
             " }}{% endfor %}{%if add_generation_prompt%}{{ "<|im_start|>assistant\\n" }}{% endif %}
             """
         #expect(try ChatTemplate.detect(source: known, file: "m") == .chatml(defaultSystem: nil))
+        let spaced =
+            "{%- if not add_generation_prompt"
+            + known.dropFirst("{% if not add_generation_prompt".count)
+            .replacing("{% for message in messages %}", with: "  \n {%- for message in messages -%} \n ") + "\n"
+        #expect(try ChatTemplate.detect(source: String(spaced), file: "m") == .chatml(defaultSystem: nil))
         let unknown = [
-            "", "x", "{{", "{% '", "{{ messages }}", known + "\n", "<s>" + known,
+            "", "x", "{{", "{% '", "{{ messages }}", known + "\n\n", "<s>" + known,
             known.replacing("message[\"content\"]", with: "message['content'] | trim"),
             known.replacing("<|im_start|>assistant", with: "<|im_start|>model"),
             "{% for message in messages %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% endfor %}",
@@ -102,9 +135,12 @@ struct ChatTemplateTests {
             let template = ChatTemplate.chatml(defaultSystem: text)
             #expect(try ChatTemplate.detect(source: template.jinjaSource, file: "m") == template)
         }
-        for row in try rows() {
+        // Jinja renders it as it should be: it is one of the sources of the rows.
+        let rows = try rows()
+        for row in rows {
             let template = try ChatTemplate.detect(source: row.template, file: "m")
             #expect(try ChatTemplate.detect(source: template.jinjaSource, file: "m") == template)
+            #expect(TemplateSource.isOne(template.jinjaSource, of: rows.map(\.template)))
         }
         let source = ChatTemplate.chatml(defaultSystem: "It's\n\\").jinjaSource
         #expect(source.contains(#"{{ '<|im_start|>system\nIt\'s\n\\<|im_end|>\n' }}"#))

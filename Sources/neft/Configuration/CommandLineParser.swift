@@ -41,6 +41,7 @@ enum CommandLineParser {
 
     static func parsed(_ arguments: [String]) throws -> Parsed {
         let (type, depth) = command(of: arguments)
+        try checkCommand(of: type, arguments.dropFirst(depth).first)
         let (names, own) = (Array(arguments.prefix(depth)), arguments.dropFirst(depth))
         // Behind `config` stand another command's options.
         guard type != Config.self, let path = configurationPath(in: arguments) else {
@@ -66,6 +67,16 @@ enum CommandLineParser {
             depth += 1
         }
         return (type, depth)
+    }
+
+    /// Refuses a word that stands where the name of a command should, and says which was meant.
+    private static func checkCommand(of type: any ParsableCommand.Type, _ word: String?) throws(CommandError) {
+        let names = type.configuration.subcommands.map { $0._commandName }
+        guard let word, !names.isEmpty, !word.hasPrefix("-"), word != "help" else { return }
+        let command = type == Neft.self ? "neft" : "neft \(type._commandName)"
+        throw CommandError(
+            command, found: "unknown command \"\(word)\"", expected: "one of \(names.joined(separator: ", "))",
+            hint: NearestName.match(word, among: names).map { "did you mean \"\(command) \($0)\"?" } ?? "")
     }
 
     /// The words that name a command with an option of this long name: `train` if it has it, else the first one.

@@ -36,10 +36,13 @@ struct DataOptions: ParsableArguments {
         for pair in field.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
             let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2, RowFormat.knownKeys.contains(parts[0]), fields[parts[0]] == nil else {
+                let isReversed = parts.count == 2 && RowFormat.knownKeys.contains(parts[1])
                 throw CommandError(
                     "--field", found: "\"\(pair)\"",
                     expected: "KEY=NAME, each KEY once and one of \(RowFormat.knownKeys.joined(separator: ", "))",
-                    hint: "for example --field prompt=question --field completion=answer")
+                    hint: isReversed && !RowFormat.knownKeys.contains(parts[0])
+                        ? "did you mean --field \(parts[1])=\(parts[0])?"
+                        : "for example --field prompt=question --field completion=answer")
             }
             fields[parts[0]] = parts[1]
         }

@@ -10,7 +10,8 @@ struct Share: Equatable, CustomStringConvertible {
             throw OptionValueError("a share such as 6% or 0.06")
         }
         guard fraction > 0, fraction <= 1 else {
-            throw OptionValueError("more than 0% and at most 100%")
+            let isMissing = !text.hasSuffix("%") && fraction > 1 && fraction <= 100
+            throw OptionValueError("more than 0% and at most 100%" + (isMissing ? "; did you mean \(text)%?" : ""))
         }
         self.fraction = fraction
         description = text

@@ -10,7 +10,8 @@
     classes.json       the ranges of \\p{L} and \\p{N}, as llama.cpp cuts each character
     made/              a small tokenizer trained by `tokenizers`: tokenizer.json, tokenizer_config.json, and in cases.json
                        strings with the ids of `tokenizers`, for it and for variants of its parts
-    chat.json          conversations as Jinja renders them, by the template of SmolLM2's GGUF file and by two others
+    chat.json          conversations as Jinja renders them, by the template of SmolLM2's GGUF file, by Qwen2.5's
+                       (qwen2.5.jinja, of Qwen/Qwen2.5-7B-Instruct, Apache-2.0), and by variants of them
 
 Needs Python with xllamacpp, tokenizers, gguf, jinja2, and $NEFT_CACHE/models/SmolLM2-135M-Instruct.Q4_1.gguf.
 """
@@ -189,7 +190,15 @@ CONVERSATIONS = [
     [("user", ""), ("assistant", "")],
     [("assistant", "First."), ("assistant", "Second."), ("user", "è <|im_end|> 日本")],
     [("user", "Hi"), ("system", "Late."), ("tool", "x"), ("assistant", "ok")],
+    [("user", "Hi"), ("tool", "x\n"), ("tool", ""), ("assistant", "ok"), ("tool", "y")],
 ]
+TURN = "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+TOOL = (
+    "{% if message['role'] == 'tool' %}{% if loop.first or messages[loop.index0 - 1]['role'] != 'tool' %}"
+    "{{ '<|im_start|>user' }}{% endif %}{{ '\\n<tool_response>\\n' + message['content'] + '\\n</tool_response>' }}"
+    "{% if loop.last or messages[loop.index0 + 1]['role'] != 'tool' %}{{ '<|im_end|>\\n' }}{% endif %}{% else %}"
+)
+QWEN = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
 
 def chat_cases():
@@ -200,11 +209,16 @@ def chat_cases():
     plain = smollm2[:start] + smollm2[end:]
     other = smollm2.replace("You are a helpful AI assistant named SmolLM, trained by Hugging Face", "Sei un aiuto.")
     assert plain != smollm2 and other != smollm2
+    qwen = (HERE / "qwen2.5.jinja").read_text()
+    smol = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+    with_tools = [source.replace(TURN, TOOL + TURN + "{% endif %}") for source in (plain, smollm2.replace(smol, QWEN))]
+    assert QWEN in qwen and QWEN in with_tools[1] and all(TOOL in source for source in with_tools)
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     rows = []
-    for source in [smollm2, plain, other]:
+    for source in [smollm2, plain, other, qwen, *with_tools]:
         template = environment.from_string(source)
-        for turns in CONVERSATIONS:
+        # Qwen2.5's looks at the first message.
+        for turns in CONVERSATIONS[source == qwen :]:
             messages = [{"role": role, "content": content} for role, content in turns]
             text, prompt = (
                 template.render(messages=messages, add_generation_prompt=prompt) for prompt in (False, True)
