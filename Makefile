@@ -1,6 +1,6 @@
 # The commands of the project. `make` alone lists them.
 
-.PHONY: help build install deb docs quickstart test test-cluster test-long bench methods sanity format lint clean
+.PHONY: help build install deb docs quickstart test test-cluster test-long bench paper methods sanity format lint clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -39,6 +39,9 @@ test-long:  ## 20,000 strings per tokenizer; damaged files for 10 minutes a read
 
 bench:  ## measure beside PyTorch, PEFT and llama.cpp (own environment in the cache folder); fills docs/performance.md (2 hours)
 	Benchmarks/all
+
+paper:  ## does it win, and when? the comparison of docs/results.md, run by run; may be interrupted (hours; Benchmarks/paper --plan)
+	Benchmarks/paper
 
 methods:  ## compare every profiler and baseline on a few hundred rows; may be interrupted (35 minutes)
 	Benchmarks/methods --docs docs/results-small

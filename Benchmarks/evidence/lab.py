@@ -14,6 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CACHE = pathlib.Path(os.environ.get("NEFT_CACHE") or ROOT / ".cache")
 METRICS = {"translation": "bleu,chrf,perplexity", "summarization": "rouge,perplexity",
            "cross-lingual": "rouge,chrf,perplexity", "classification": "accuracy,exact-match,perplexity"}
+# What the share of inactive neurons is compared with.
+AGAINST = {"translation": "chrf,perplexity", "summarization": "rouge,perplexity", "cross-lingual": "chrf,perplexity",
+           "classification": "accuracy,perplexity"}
 # All methods try rates of this grid alone: three around the usual one, and on as long as the lowest loss is at an end.
 RATES = ["2.5e-5", "5e-5", "1e-4", "2e-4", "4e-4", "8e-4", "1.6e-3", "3.2e-3", "6.4e-3", "1.28e-2", "2.56e-2"]
 USUAL = {"full": "1e-4", "linear": "1e-4", "lora": "1.6e-3"}
@@ -132,12 +135,15 @@ class Lab:
     def expected(self, kind):
         return statistics.mean(self.seconds.get(kind) or [GUESSES[kind.split()[0]]])
 
-    def count(self, plan):
+    def jobs(self, plan):
         """Work of each kind that a plan still needs, if untried rates end no better than the usual ones."""
         self.dry, self.left = True, {}
         plan(self)
         self.dry = False
-        return {kind: len(jobs) for kind, jobs in self.left.items()}
+        return self.left
+
+    def count(self, plan):
+        return {kind: len(jobs) for kind, jobs in self.jobs(plan).items()}
 
     def run(self, *arguments, ranks=2, may_diverge=False):
         """Runs neft, on its own or with several ranks; its JSON document, or None for a run that diverged."""
@@ -326,12 +332,13 @@ class Lab:
         for file, adapter in [(before, []), (after, ["--adapter", folder / "final"])]:
             file.unlink(missing_ok=True)
             self.run(*profile, *adapter, "-o", file)
-        last = max(folder.glob("checkpoint-*"), default=None)
-        checkpoints = sorted(c for c in folder.glob("checkpoint-*") if c != last)
-        write(path, self.known(path) | {
-            "dynamics": self.run("dynamics", "--before", before, "--after", after, "--trained",
-                                 folder / "neurons.safetensors", ranks=1),
-            "sparsity": self.run("sparsity", "-m", self.model, "-d", test, *checkpoints, folder / "final")})
+        checkpoints = sorted(folder.glob("checkpoint-*"))
+        checkpoints = [c for c in checkpoints if int(c.name.split("-")[1]) < data.rows // BATCH]
+        dynamics = self.run("dynamics", "--before", before, "--after", after, "--trained",
+                            folder / "neurons.safetensors", ranks=1)
+        sparsity = self.run("sparsity", "-m", self.model, "-d", test, *checkpoints, folder / "final", "--limit", 100,
+                            "--max-new-tokens", 64, "--against", AGAINST[data.task])
+        write(path, self.known(path) | without_details(dynamics, sparsity))
         return "done"
 
     def overlap(self, method, where):
@@ -354,6 +361,14 @@ class Lab:
             return
         for folder in (CACHE / "paper/runs" / data.name).glob(f"{method.name}-*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def without_details(dynamics, sparsity):
+    """What the page needs: no layers, and no paths of this machine."""
+    keys = ["method", "neurons", "trainedNeurons", "threshold", "correlation", "effects", "projections"]
+    states = [{key: state[key] for key in ["sparsity", "silentNeurons", "figures"]} for state in sparsity["states"]]
+    return {"dynamics": {key: dynamics[key] for key in keys},
+            "sparsity": {"threshold": sparsity["threshold"], "states": states, "correlations": sparsity["correlations"]}}
 
 
 def usual(method):

@@ -65,6 +65,11 @@ class Task:
         run = self.tried[name][rate].get(1)
         return run["validationLoss"] if run and run["validationLoss"] is not None else math.inf
 
+    def step_seconds(self, name):
+        """Computing of a step in the run that other work disturbed least."""
+        return min(run["computeSecondsPerStep"] for seeds in self.tried[name].values() for run in seeds.values()
+                   if run["validationLoss"] is not None)
+
     def values(self, name, part, key):
         return {run["seed"]: run[part][key] for run in self.runs.get(name, [])}
 
@@ -150,7 +155,7 @@ def curves(task, images):
     names = [name for name in task.order() if name in ("full", "lora-6", "random-6", best_neurons(task))]
     axes = [("bytes", "MB that a rank has sent", lambda run: run["wireBytesPerStep"] / 1e6),
             ("time", "seconds on two hosts, 1 Gbit/s",
-             lambda run: run["computeSecondsPerStep"] + run["wireBytesPerStep"] / LINK)]
+             lambda run: task.step_seconds(run["name"]) + run["wireBytesPerStep"] / LINK)]
     for axis, title, unit in axes:
         series = []
         for name in names:
@@ -209,17 +214,95 @@ def overlaps(results):
 
 def neurons(tasks):
     """Dynamics and sparsity of the runs that were watched."""
-    lines = []
-    for task in tasks:
-        for runs in task.runs.values():
-            for run in runs:
-                if "dynamics" not in run:
-                    continue
-                d, s = run["dynamics"], run["sparsity"]
-                lines.append(f"* {TITLES[task.name]}, {label(run)}: " + json.dumps(
-                    {key: d[key] for key in d if isinstance(d[key], (int, float))}) + " " + json.dumps(
-                    {key: s[key] for key in s if isinstance(s[key], (int, float))}))
-    return ["", "## Dynamics and sparsity", "", *lines] if lines else []
+    watched = [(task, run) for task in tasks for runs in task.runs.values() for run in runs if "dynamics" in run]
+    if not watched:
+        return []
+    lines = ["", "## What training does to the neurons", "",
+             "Ranks of all neurons by mean activation on the test rows, before and after ([definitions](method.md#dynamics)); "
+             "an effect is a change of rank that 95 % of the neurons do not exceed.", "",
+             "| task | trained | neurons trained | correlation of ranks | strongly affected | suppressed "
+             "| indirectly affected |", "|---" * 7 + "|"]
+    for task, run in watched:
+        d = run["dynamics"]
+        e = d["effects"]
+        lines.append(f"| {TITLES[task.name]} | {label(run)} | {d['trainedNeurons'] / d['neurons']:.1%} "
+                     f"| {d['correlation']:.3f} | {e['stronglyAffected']} | {e['suppressed']} | {e['indirectlyAffected']} |")
+    lines += ["", "Share of inactive feed-forward neurons on 100 test rows, untrained and over the checkpoints, and its correlation "
+              "(Pearson of the values / Spearman of their ranks) with the figures of these rows:", "",
+              "| task | trained | untrained → trained | correlation with |", "|---" * 4 + "|"]
+    for task, run in watched:
+        s = run["sparsity"]
+        shares = " → ".join(f"{state['sparsity']:.1%}" for state in s["states"])
+        with_ = ", ".join(f"{name} {p:+.2f} / {r:+.2f}" for name, p, r in correlations(s))
+        lines.append(f"| {TITLES[task.name]} | {label(run)} | {shares} | {with_} |")
+    return lines
+
+
+def correlations(sparsity):
+    """Name of a figure, Pearson's and Spearman's correlation with it."""
+    return [(name, c["pearson"], c["spearman"]) for name, c in sorted((sparsity["correlations"] or {}).items())
+            if c["pearson"] is not None and c["spearman"] is not None]
+
+
+def outcome(differences):
+    """Whether differences of tasks (mean, standard error or None) speak for a claim."""
+    clear = [(mean, error) for mean, error in differences if error is not None and abs(mean) > 2 * error]
+    if any(mean < 0 for mean, _ in clear):
+        return "does not hold" if not any(mean > 0 for mean, _ in clear) else "holds on some tasks"
+    if clear:
+        return "holds" if len(clear) == len(differences) else "holds on some tasks"
+    return "undecided: no difference exceeds two standard errors"
+
+
+def claims(tasks):
+    """The paper's claims beside what was found."""
+    rows = []
+
+    def against(theirs, name, ours="weight-shift-6"):
+        found = [(task, *difference(task.leading(ours), task.leading(theirs)))
+                 for task in tasks if task.runs.get(ours) and task.runs.get(theirs)]
+        if not found:
+            rows.append((name, "not run", ""))
+            return
+        text = "; ".join(f"{TITLES[task.name]}: {words} ({LEADING[task.kind][1]})" for task, _, _, words in found)
+        rows.append((name, text, outcome([(mean, error) for _, mean, error, _ in found])))
+
+    against("full", "Training the neurons that `weight-shift` finds beats training all weights")
+    against("lora-6", "It beats LoRA (here: of as many weights)")
+    against("random-6", "The neurons matter: those found beat as many random ones")
+    against("full", "Training only the neurons that Probeless finds beats training all weights (classification)",
+            "probeless-6")
+    watched = [(task, run) for task in tasks for runs in task.runs.values() for run in runs if "sparsity" in run]
+    for title, key in [("Not all neurons are active on a dataset", None), ("This sparsity goes with the ability at the task", 1)]:
+        if not watched:
+            rows.append((title, "not run", ""))
+        elif key is None:
+            shares = [run["sparsity"]["states"][0]["sparsity"] for _, run in watched]
+            rows.append((title, f"{min(shares):.0%} to {max(shares):.0%} of the activations of feed-forward neurons are below "
+                                "0.1 in the untrained model", "holds, by our measure"))
+        else:
+            found = [(task, p, r) for task, run in watched for name, p, r in correlations(run["sparsity"])
+                     if name == LEADING[task.kind][0]]
+            text = "; ".join(f"{TITLES[task.name]}: {p:+.2f} / {r:+.2f}" for task, p, r in found)
+            values = [value for _, *both in found for value in both]
+            verdict = ("undecided" if not values or min(map(abs, values)) < 0.5 or len({v > 0 for v in values}) == 2
+                       else "holds" if values[0] > 0 else "does not hold")
+            rows.append((title, "Pearson's / Spearman's correlation over untrained model, checkpoints and result: " + text
+                         if found else "not run", verdict))
+    if watched:
+        text = "; ".join(f"{TITLES[task.name]}: {e['stronglyAffected']} strongly affected, {e['suppressed']} suppressed, "
+                         f"{e['indirectlyAffected']} indirectly" for task, e in
+                         ((task, run["dynamics"]["effects"]) for task, run in watched))
+        rows.append(("Neurons are affected to different degrees, untrained ones too", text, "holds"))
+    languages = [task for task in tasks if task.kind == "translation"]
+    carried = [(mean, error) for task in languages for name in task.runs if "-of-" in name and task.runs.get("random-6")
+               for mean, error, _ in [difference(task.leading(name), task.leading("random-6"))]]
+    rows.append(("Neurons found on one task help similar tasks",
+                 f"{sum(mean > 0 for mean, _ in carried)} of {len(carried)} better than random ones (one seed)" if carried
+                 else "not run", "undecided: one seed" if carried else ""))
+    return ["## The paper's claims, at this scale", "",
+            "| claim ([method.md](method.md)) | what was found | |", "|---|---|---|",
+            *(f"| {claim} | {found} | {verdict} |" for claim, found, verdict in rows), ""]
 
 
 def write_page(results, page, left):
@@ -231,7 +314,8 @@ def write_page(results, page, left):
     tasks.sort(key=lambda task: list(TITLES).index(task.name))
     run = next(runs[0] for task in tasks for runs in task.runs.values())
     m = run["manifest"]
-    undone = [f"tier {tier}: " + ", ".join(f"{n} × {kind}" for kind, n in kinds.items()) for tier, kinds in left.items() if kinds]
+    undone = [f"* Tier {tier}: " + ", ".join(f"{n} × {kind}" for kind, n in kinds.items()) for tier, kinds in left.items()
+              if kinds]
     lines = [
         "# Does it win, and when?", "",
         "Made by `make paper` from the files in [results/](results/), one per run; `Benchmarks/paper --help` says what is "
@@ -239,11 +323,12 @@ def write_page(results, page, left):
         f"on. neft {m['neftVersion']} on {m['cpuModel']}, {m['ranks']} ranks, threads of each: {m['threads']}. Mean ± standard "
         "deviation over seeds. *Outside the task*: perplexity of 300 English quotations, which tells what is forgotten. "
         "*Sent per step*: by each of two ranks, losslessly coded.", "",
-        "Not run yet: " + ("; ".join(undone) if undone else "nothing") + ".", "",
+        f"{sum(len(task.tried[name][rate]) for task in tasks for name in task.tried for rate in task.tried[name])} runs so far; "
+        "[what is not run yet](#not-run-yet).", "",
         "## In short", "",
         "Difference of NeFT, by the profiler with the lowest validation loss, to the others at their best rates: mean over "
         "seeds ± standard error; *better* and *worse* where it exceeds two of them. Forgetting: by how much more the loss "
-        "outside the task is after training all weights.", "", *verdicts(tasks), ""]
+        "outside the task is after training all weights.", "", *verdicts(tasks), "", *claims(tasks)]
     for task in tasks:
         if not task.runs:
             continue
@@ -265,5 +350,7 @@ def write_page(results, page, left):
                     "rise of the loss outside the task, nats", LEADING[task.kind][1], points)
         lines += [f"![What is learned and what is forgotten](images/{picture})", ""]
     lines += transfer(tasks) + overlaps(results) + neurons(tasks)
+    lines += ["", "## Not run yet", "", "`Benchmarks/paper --tier N` goes on where it was left; it may be interrupted.", "",
+              *(undone or ["Nothing: all tiers are complete."])]
     page.write_text("\n".join(lines).rstrip() + "\n")
     print(page)
