@@ -150,22 +150,28 @@ def verdicts(tasks):
 
 
 def curves(task, images):
-    """Validation loss by steps, by bytes and by time on two hosts with a link of 1 Gbit/s."""
-    lines = []
+    """Validation loss by bytes and by time on two hosts with a link of 1 Gbit/s, as pictures and at equal amounts."""
     names = [name for name in task.order() if name in ("full", "lora-6", "random-6", best_neurons(task))]
     axes = [("bytes", "MB that a rank has sent", lambda run: run["wireBytesPerStep"] / 1e6),
             ("time", "seconds on two hosts, 1 Gbit/s",
              lambda run: task.step_seconds(run["name"]) + run["wireBytesPerStep"] / LINK)]
+    pictures, columns = [], []
     for axis, title, unit in axes:
-        series = []
-        for name in names:
-            run = task.runs[name][0]
-            points = [(step * unit(run), loss) for step, loss in run["curve"] if loss is not None]
-            series.append((label(run).replace("`", ""), COLOURS[run["method"]], points))
+        runs = [task.runs[name][0] for name in names]
+        lines = [[(step * unit(run), loss) for step, loss in run["curve"] if loss is not None] for run in runs]
         picture = f"results-{task.name}-{axis}.svg"
-        draw_lines(images / picture, f"{TITLES[task.name]}: validation loss", title, series, logarithmic=axis == "bytes")
-        lines += [f"![Validation loss by {axis}](images/{picture})", ""]
-    return lines
+        draw_lines(images / picture, f"{TITLES[task.name]}: validation loss", title,
+                   [(label(run).replace("`", ""), COLOURS[run["method"]], line) for run, line in zip(runs, lines)],
+                   logarithmic=axis == "bytes")
+        pictures += [f"![Validation loss by {axis}](images/{picture})", ""]
+        # What the most frugal method needs for all its steps.
+        limit = min(line[-1][0] for line in lines)
+        columns.append((f"{limit:,.0f} {title}", [next((f"{loss:.3f}" for x, loss in reversed(line) if x <= limit * 1.0001),
+                                                       "not measured yet") for line in lines]))
+    return ["Validation loss (seed 1) by the time that the most frugal of these methods has made all its steps:", "",
+            "| trained | " + " | ".join(title for title, _ in columns) + " |", "|---" * (1 + len(columns)) + "|",
+            *(f"| {label(task.runs[name][0])} | " + " | ".join(cells[i] for _, cells in columns) + " |"
+              for i, name in enumerate(names)), "", *pictures]
 
 
 def profiling(task, images):
