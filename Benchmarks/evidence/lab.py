@@ -61,11 +61,13 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`)."""
+    """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`), the best of all
+    or of each layer or projection (`scope`)."""
     kind: str
     percent: int = 6
     steps: int = 0
     found_on: Data | None = None
+    scope: str = "global"
 
     @property
     def of_neurons(self):
@@ -82,6 +84,8 @@ class Method:
         name = f"{self.kind}-{self.percent}"
         if self.of_neurons and self.steps:
             name += f"-after-{self.steps}"
+        if self.scope != "global":
+            name += f"-by-{self.scope}"
         return name + (f"-of-{self.found_on.name}" if self.found_on else "")
 
 
@@ -200,14 +204,15 @@ class Lab:
         profile = self.profile(data, method, seed)
         if self.dry:
             return None
-        path = profile.with_name(f"{profile.name}-{method.percent}.neurons")
+        scope = "" if method.scope == "global" else f"-by-{method.scope}"
+        path = profile.with_name(f"{profile.name}-{method.percent}{scope}.neurons")
         if path.exists():
             return path
 
         def select(share):
             path.unlink(missing_ok=True)
-            return self.parameters(self.run("select", "--scores", profile, "--top", f"{100 * share:.4f}%", "-o", path,
-                                            ranks=1)["projections"])
+            return self.parameters(self.run("select", "--scores", profile, "--top", f"{100 * share:.4f}%", "--scope",
+                                            method.scope, "-o", path, ranks=1)["projections"])
         share, target = method.percent / 100, select(1) * method.percent / 100
         for _ in range(15):
             found = select(share)
@@ -241,7 +246,8 @@ class Lab:
             result = {"task": data.task, "language": data.language, "rows": data.rows, "method": method.kind,
                       "name": method.name, "percent": method.percent, "rate": rate, "seed": seed,
                       "profilingSteps": method.profiling_steps if mask else None,
-                      "foundOn": method.found_on.name if method.found_on else None, "validationLoss": None}
+                      "foundOn": method.found_on.name if method.found_on else None, "scope": method.scope,
+                      "validationLoss": None}
             if done is not None:
                 lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
                 curve = [(line["step"], line["validationLoss"]) for line in lines if "validationLoss" in line]

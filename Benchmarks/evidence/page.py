@@ -87,6 +87,8 @@ def label(run):
         text += f", {run['percent']} %"
     if run["method"] == "weight-shift" and run["profilingSteps"] != 50:
         text += f" after {run['profilingSteps']} steps"
+    if run.get("scope", "global") != "global":
+        text += f", of each {run['scope']}"
     return text + (f", found on {run['foundOn']}" if run["foundOn"] else "")
 
 
