@@ -88,7 +88,7 @@ def label(run):
     if run["method"] == "weight-shift" and run["profilingSteps"] != 50:
         text += f" after {run['profilingSteps']} steps"
     if run.get("scope", "global") != "global":
-        text += f", of each {run['scope']}"
+        text += f" of each {run['scope']}"
     return text + (f", found on {run['foundOn']}" if run["foundOn"] else "")
 
 
@@ -126,9 +126,9 @@ def rates(task):
 
 
 def best_neurons(task):
-    """The profiler with the lowest validation loss at 6 %, random ones aside."""
+    """The way to choose 6 % with the lowest validation loss, at random aside."""
     names = [name for name in task.runs if task.runs[name][0]["method"] in ("weight-shift", "gradient", "activation")
-             and name.endswith("-6")]
+             and name.removesuffix("-by-projection").endswith("-6")]
     return min(names, key=lambda name: task.loss(name, task.runs[name][0]["rate"]), default=None)
 
 
@@ -146,7 +146,7 @@ def verdicts(tasks):
             ours, full = (task.values(name, "outside", "loss") for name in (best, "full"))
             mean, error, _ = difference(full, ours)
             forgetting = f"{mean:+.3f} nats" + (f" ± {error:.3f}" if error is not None else " (one seed)")
-        lines.append(f"| {TITLES[task.name]}, {LEADING[task.kind][1]} | `{task.runs[best][0]['method']}` | "
+        lines.append(f"| {TITLES[task.name]}, {LEADING[task.kind][1]} | {label(task.runs[best][0]).removeprefix('NeFT, ')} | "
                      + " | ".join(against) + f" | {forgetting} |")
     return lines
 
@@ -201,7 +201,7 @@ def transfer(tasks):
         return []
     sources = sorted(tasks)
     lines = ["", "## Neurons of one language, trained on another", "",
-             f"chrF, seed 1; rows: what is learned; columns: where the `{best.rsplit('-', 1)[0]}` neurons were found.", "",
+             f"chrF, seed 1; rows: what is learned; columns: where the neurons ({best}) were found.", "",
              "| | " + " | ".join(sources) + " | random |", "|---" * (2 + len(sources)) + "|"]
     for name in sources:
         cells = [tasks[name].leading(best if source == name else f"{best}-of-{source}").get(1) for source in sources]
