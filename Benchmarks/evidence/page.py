@@ -254,6 +254,8 @@ def correlations(sparsity):
 
 def outcome(differences):
     """Whether differences of tasks (mean, standard error or None) speak for a claim."""
+    if all(error is None for _, error in differences):
+        return "undecided: one seed"
     clear = [(mean, error) for mean, error in differences if error is not None and abs(mean) > 2 * error]
     if any(mean < 0 for mean, _ in clear):
         return "does not hold" if not any(mean > 0 for mean, _ in clear) else "holds on some tasks"
@@ -286,8 +288,8 @@ def claims(tasks):
             rows.append((title, "not run", ""))
         elif key is None:
             shares = [run["sparsity"]["states"][0]["sparsity"] for _, run in watched]
-            rows.append((title, f"{min(shares):.0%} to {max(shares):.0%} of the activations of feed-forward neurons are below "
-                                "0.1 in the untrained model", "holds, by our measure"))
+            rows.append((title, " to ".join(sorted({f"{share:.0%}" for share in (min(shares), max(shares))}))
+                         + " of the activations of feed-forward neurons are below 0.1 in the untrained model", "holds, by our measure"))
         else:
             found = [(task, p, r) for task, run in watched for name, p, r in correlations(run["sparsity"])
                      if name == LEADING[task.kind][0]]
