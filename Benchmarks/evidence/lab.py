@@ -209,22 +209,25 @@ class Lab:
         if path.exists():
             return path
 
+        # Under its name only when it is the right one.
+        aside = path.with_name(path.name + ".trying")
+
         def select(share):
-            path.unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
             return self.parameters(self.run("select", "--scores", profile, "--top", f"{100 * share:.4f}%", "--scope",
-                                            method.scope, "-o", path, ranks=1)["projections"])
+                                            method.scope, "-o", aside, ranks=1)["projections"])
         share, target = method.percent / 100, select(1) * method.percent / 100
         tried = {}
         for _ in range(15):
             tried[share] = select(share)
             if abs(tried[share] / target - 1) < 0.005:
-                return path
+                return aside.rename(path)
             share *= target / tried[share]
         # With as many rows of each matrix, all matrices get one more at the same share.
         share = min(tried, key=lambda share: abs(tried[share] / target - 1))
         if abs(select(share) / target - 1) < 0.01:
-            return path
-        path.unlink()
+            return aside.rename(path)
+        aside.unlink()
         fail(f"{method.name} on {data.name}: no share of the neurons holds {method.percent} % of the weights")
 
     # Runs.

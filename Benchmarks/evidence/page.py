@@ -18,6 +18,8 @@ TITLES = {"translation-it": "Translation, English to Italian", "translation-fr":
 FIGURES = {"translation": [("bleu", "BLEU"), ("chrf", "chrF")], "summarization": [("rouge1", "ROUGE-1"), ("rougeL", "ROUGE-L")],
            "cross-lingual": [("rougeL", "ROUGE-L"), ("chrf", "chrF")],
            "classification": [("accuracy", "accuracy, %"), ("exactMatch", "exact match, %")]}
+# Student's t of a 95 % interval, by the number of seeds.
+STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
 LINK = 125e6  # bytes a second: 1 Gbit/s
 
 
@@ -30,13 +32,13 @@ def spread(values, digits=2):
 
 
 def difference(ours, theirs):
-    """Mean over seeds of the differences of a figure, its standard error (None for one seed), and what it says."""
+    """Mean over seeds of the differences of a figure, half its 95 % interval (None for one seed), and what it says."""
     both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     mean = statistics.mean(both)
     if len(both) < 2:
         return mean, None, f"{mean:+.2f} (one seed)"
-    error = statistics.stdev(both) / math.sqrt(len(both))
-    word = "better" if mean > 2 * error else "worse" if mean < -2 * error else "no clear difference"
+    error = STUDENT[min(len(both), 5)] * statistics.stdev(both) / math.sqrt(len(both))
+    word = "better" if mean > error else "worse" if mean < -error else "no clear difference"
     return mean, error, f"{mean:+.2f} ± {error:.2f}, {word}"
 
 
@@ -155,7 +157,7 @@ def curves(task, images):
     """Validation loss by bytes and by time on two hosts with a link of 1 Gbit/s, as pictures and at equal amounts."""
     names = [name for name in task.order() if name in ("full", "lora-6", "random-6", best_neurons(task))]
     axes = [("bytes", "MB that a rank has sent", lambda run: run["wireBytesPerStep"] / 1e6),
-            ("time", "seconds on two hosts, 1 Gbit/s",
+            ("time", "seconds on two hosts, 1 Gbit/s (estimated: computing + bytes / 125 MB/s)",
              lambda run: task.step_seconds(run["name"]) + run["wireBytesPerStep"] / LINK)]
     pictures, columns = [], []
     for axis, title, unit in axes:
@@ -169,8 +171,9 @@ def curves(task, images):
         # What the most frugal method needs for all its steps.
         limit = min(line[-1][0] for line in lines)
         columns.append((f"{limit:,.0f} {title}", [next((f"{loss:.3f}" for x, loss in reversed(line) if x <= limit * 1.0001),
-                                                       "not measured yet") for line in lines]))
-    return ["Validation loss (seed 1) by the time that the most frugal of these methods has made all its steps:", "",
+                                                       "before its first measurement") for line in lines]))
+    return ["Validation loss (seed 1) by the time that the most frugal of these methods has made all its steps; the others are "
+            "in the middle of their schedules then. What finding the neurons costs is not counted.", "",
             "| trained | " + " | ".join(title for title, _ in columns) + " |", "|---" * (1 + len(columns)) + "|",
             *(f"| {label(task.runs[name][0])} | " + " | ".join(cells[i] for _, cells in columns) + " |"
               for i, name in enumerate(names)), "", *pictures]
@@ -227,7 +230,7 @@ def neurons(tasks):
         return []
     lines = ["", "## What training does to the neurons", "",
              "Ranks of all neurons by mean activation on the test rows, before and after ([definitions](method.md#dynamics)); "
-             "an effect is a change of rank that 95 % of the neurons do not exceed.", "",
+             "an effect is a change of rank at least as large as the one that 95 % of the neurons do not exceed.", "",
              "| task | trained | neurons trained | correlation of ranks | strongly affected | suppressed "
              "| indirectly affected |", "|---" * 7 + "|"]
     for task, run in watched:
@@ -253,15 +256,12 @@ def correlations(sparsity):
 
 
 def outcome(differences):
-    """Whether differences of tasks (mean, standard error or None) speak for a claim."""
+    """Whether differences of tasks (mean, half the 95 % interval or None) speak for a claim."""
     if all(error is None for _, error in differences):
         return "undecided: one seed"
-    clear = [(mean, error) for mean, error in differences if error is not None and abs(mean) > 2 * error]
-    if any(mean < 0 for mean, _ in clear):
-        return "does not hold" if not any(mean > 0 for mean, _ in clear) else "holds on some tasks"
-    if clear:
-        return "holds" if len(clear) == len(differences) else "holds on some tasks"
-    return "undecided: no difference exceeds two standard errors"
+    better = sum(error is not None and mean > error for mean, error in differences)
+    worse = sum(error is not None and mean < -error for mean, error in differences)
+    return f"better on {better}, worse on {worse}, undecided on {len(differences) - better - worse} of {len(differences)} tasks"
 
 
 def claims(tasks):
@@ -288,21 +288,26 @@ def claims(tasks):
             rows.append((title, "not run", ""))
         elif key is None:
             shares = [run["sparsity"]["states"][0]["sparsity"] for _, run in watched]
+            silent = max(run["sparsity"]["states"][0]["silentNeurons"] for _, run in watched)
             rows.append((title, " to ".join(sorted({f"{share:.0%}" for share in (min(shares), max(shares))}))
-                         + " of the activations of feed-forward neurons are below 0.1 in the untrained model", "holds, by our measure"))
+                         + " of the activations of feed-forward neurons (one of a neuron at a token) are smaller than 0.1 in "
+                         f"the untrained model; at most {silent} neurons are so at every token",
+                         "in part" if silent else "not of whole neurons"))
         else:
             found = [(task, p, r) for task, run in watched for name, p, r in correlations(run["sparsity"])
                      if name == LEADING[task.kind][0]]
             text = "; ".join(f"{TITLES[task.name]}: {p:+.2f} / {r:+.2f}" for task, p, r in found)
             values = [value for _, *both in found for value in both]
             verdict = ("undecided" if not values or min(map(abs, values)) < 0.5 or len({v > 0 for v in values}) == 2
-                       else "holds" if values[0] > 0 else "does not hold")
-            rows.append((title, "Pearson's / Spearman's correlation over untrained model, checkpoints and result: " + text
+                       else "suggested" if values[0] > 0 else "the opposite is suggested")
+            rows.append((title, "Pearson's / Spearman's correlation over the few states of one run (untrained, checkpoints, "
+                         "result): " + text
                          if found else "not run", verdict))
     if watched:
-        text = "; ".join(f"{TITLES[task.name]}: {e['stronglyAffected']} strongly affected, {e['suppressed']} suppressed, "
-                         f"{e['indirectlyAffected']} indirectly" for task, e in
-                         ((task, run["dynamics"]["effects"]) for task, run in watched))
+        text = "; ".join(f"{TITLES[task.name]}: {(e['stronglyAffected'] + e['suppressed']) / d['trainedNeurons']:.0%} of the "
+                         f"trained neurons and {e['indirectlyAffected'] / (d['neurons'] - d['trainedNeurons']):.1%} of the others "
+                         "changed rank as much as the 5 % that did most" for task, d, e in
+                         ((task, run["dynamics"], run["dynamics"]["effects"]) for task, run in watched))
         rows.append(("Neurons are affected to different degrees, untrained ones too", text, "holds"))
     languages = [task for task in tasks if task.kind == "translation"]
     carried = [(mean, error) for task in languages for name in task.runs if "-of-" in name and task.runs.get("random-6")
@@ -322,7 +327,9 @@ def write_page(results, page, left):
     if not tasks:
         return
     tasks.sort(key=lambda task: list(TITLES).index(task.name))
-    run = next(runs[0] for task in tasks for runs in task.runs.values())
+    run = next((runs[0] for task in tasks for runs in task.runs.values()), None)
+    if run is None:
+        return
     m = run["manifest"]
     undone = [f"* Tier {tier}: " + ", ".join(f"{n} × {kind}" for kind, n in kinds.items()) for tier, kinds in left.items()
               if kinds]
@@ -332,12 +339,14 @@ def write_page(results, page, left):
         "compared. SmolLM2-135M-Instruct, Debian's package descriptions, 200 rows to choose the learning rate, 300 to test "
         f"on. neft {m['neftVersion']} on {m['cpuModel']}, {m['ranks']} ranks, threads of each: {m['threads']}. Mean ± standard "
         "deviation over seeds. *Outside the task*: perplexity of 300 English quotations, which tells what is forgotten. "
-        "*Sent per step*: by each of two ranks, losslessly coded.", "",
+        "*Sent per step*: by each of two ranks, losslessly coded or raw, whichever was faster in that run: differences of a "
+        "fifth between methods of equal size are those of this choice.", "",
         f"{sum(len(task.tried[name][rate]) for task in tasks for name in task.tried for rate in task.tried[name])} runs so far; "
         "[what is not run yet](#not-run-yet).", "",
         "## In short", "",
         "Difference of NeFT, by the profiler with the lowest validation loss, to the others at their best rates: mean over "
-        "seeds ± standard error; *better* and *worse* where it exceeds two of them. Forgetting: by how much more the loss "
+        "seeds ± half of its 95 % interval (Student's t); *better* and *worse* where zero is outside. The test rows are the same for all "
+        "seeds. Forgetting: by how much more the loss "
         "outside the task is after training all weights.", "", *verdicts(tasks), "", *claims(tasks)]
     for task in tasks:
         if not task.runs:
@@ -346,7 +355,7 @@ def write_page(results, page, left):
         if "full" in task.runs and best_neurons(task):
             lines += curves(task, images)
         lines += profiling(task, images)
-    lines += ["## Forgetting", "", "Up: better at the task. Right: worse at everything else.", ""]
+    lines += ["## Forgetting", "", "Up: better at the task. Right: worse at English quotations, which no task is about.", ""]
     for task in tasks:
         if not task.untrained or not task.runs:
             continue
