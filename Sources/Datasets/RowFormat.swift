@@ -198,7 +198,9 @@ extension RowFormat {
         }
         var result: [ChatMessage] = []
         for item in list {
-            if let calls = (item as? [String: Any])?["tool_calls"], (calls as? [Any])?.isEmpty == false {
+            if let calls = (item as? [String: Any])?["tool_calls"], !(calls is NSNull),
+                (calls as? [Any])?.isEmpty != true
+            {
                 throw RowProblem(
                     found: "\"tool_calls\" inside \"\(fields[key] ?? key)\"", expected: "turns that are text alone",
                     hint: "write the calls into \"content\" as the model writes them, or pass --skip-bad-rows")

@@ -249,6 +249,9 @@ func makeTokenizer(bos: Bool = false) throws -> Tokenizer {
             #"{"messages": [{"role": "assistant", "content": null, "tool_calls": [{"id": "1"}]}]}"#,
             ":1: \"tool_calls\" inside \"messages\"; expected turns that are text alone"
         ),
+        (#"{"messages": [{"role": "user", "content": "a", "tool_calls": {}}]}"#, ":1: \"tool_calls\" inside"),
+        (#"{"messages": [{"role": "user", "content": "a", "tool_calls": []}]}"#, ":1: row has no target tokens"),
+        (#"{"messages": [{"role": "user", "content": "a", "tool_calls": null}]}"#, ":1: row has no target tokens"),
         (
             #"{"messages": [{"role": "user"}]}"#,
             "no \"content\" inside \"messages\"; expected messages with \"role\" and \"content\""
