@@ -1,7 +1,7 @@
 """Pictures as SVG, without a library."""
 import math
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 680, 360, 64, 50, 34, 210
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 360, 64, 50, 34, 290
 
 
 def ticks(low, high, count=5):

@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -24,7 +25,9 @@ USUAL_OF_NEURONS = "3.2e-3"
 PROFILING_STEPS = {"weight-shift": 50, "gradient": 16, "activation": 16, "probeless": 16, "random": 0}
 BATCH = 16
 # A guess of the seconds that the first of a kind takes.
-GUESSES = {"profile": 120, "train": 150, "test": 60, "watch": 60}
+GUESSES = {"profile": 120, "train": 250, "test": 60, "watch": 90, "costs": 600}
+# Costs are measured over so many steps, of which the first are not counted, in so many rounds.
+COST_STEPS, COST_WARMUP, COST_ROUNDS = 12, 3, 3
 
 
 class OutOfTime(Exception):
@@ -155,9 +158,10 @@ class Lab:
         command = [*program, *map(str, arguments), "--json"]
         log = CACHE / "paper/log.txt"
         with open(log, "a") as errors:
+            start = errors.tell()
             result = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         if result.returncode != 0:
-            last = " ".join(log.read_text().strip().splitlines()[-3:])
+            last = " ".join(log.read_bytes()[start:].decode("utf-8", "replace").strip().splitlines()[-3:])
             if may_diverge and "not finite" in last:
                 return None
             fail(f"{' '.join(command)} ended with code {result.returncode}: {last}")
@@ -191,6 +195,21 @@ class Lab:
             self.job(f"profile {method.kind}", f"{data.name}: profile {method.kind}, seed {seed}", work)
         return path
 
+    def what(self, data, method, seed):
+        """Options of neft train that say what is trained."""
+        if method.of_neurons:
+            return ["--neurons", self.neurons(data, method, seed)]
+        return ["--method", method.kind] + (["--match", f"{method.percent}%"] if method.kind == "lora" else [])
+
+    def projection_weights(self):
+        """Weights of all neurons: of the seven projections of all layers."""
+        c = json.loads((pathlib.Path(self.model) / "config.json").read_text())
+        heads, keys = (c[name] for name in ("num_attention_heads", "num_key_value_heads"))
+        head = c.get("head_dim") or c["hidden_size"] // heads
+        return c["num_hidden_layers"] * self.parameters({
+            "q": heads * head, "k": keys * head, "v": keys * head, "o": c["hidden_size"],
+            "gate": c["intermediate_size"], "up": c["intermediate_size"], "down": c["hidden_size"]})
+
     def parameters(self, counts):
         """Weights in the rows that neft select says it took of each projection."""
         c = json.loads((pathlib.Path(self.model) / "config.json").read_text())
@@ -216,7 +235,7 @@ class Lab:
             aside.unlink(missing_ok=True)
             return self.parameters(self.run("select", "--scores", profile, "--top", f"{100 * share:.4f}%", "--scope",
                                             method.scope, "-o", aside, ranks=1)["projections"])
-        share, target = method.percent / 100, select(1) * method.percent / 100
+        share, target = method.percent / 100, self.projection_weights() * method.percent / 100
         tried = {}
         for _ in range(15):
             tried[share] = select(share)
@@ -232,44 +251,44 @@ class Lab:
 
     # Runs.
 
-    def train(self, data, method, rate, seed):
-        """The result of a run, without test figures if it has none yet."""
+    def train(self, data, method, rate, seed, again=False):
+        """The result of a run, without test figures if it has none yet; `again` where its weights are gone."""
         path = self.path(data, method, rate, seed)
-        if (known := self.known(path)) is not None:
+        if (known := self.known(path)) is not None and not again:
             return known
         folder = CACHE / "paper/runs" / data.name / path.stem
-        mask = self.neurons(data, method, seed) if method.of_neurons else None
+        if method.of_neurons:
+            self.neurons(data, method, seed)
 
         def work():
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            what = ["--neurons", mask] if mask else ["--method", method.kind]
-            if method.kind == "lora":
-                what += ["--match", f"{method.percent}%"]
+            what = self.what(data, method, seed)
             steps = data.rows // BATCH
             start = time.time()
             done = self.run("train", "-m", self.model, "-d", self.rows(data), "-o", folder, "--seed", seed,
-                            "--learning-rate", rate, "--global-batch", BATCH, "--save-every", steps // 4 if mask else 0,
-                            "--keep", 9, "--eval-every", max(1, steps // 8), *what, may_diverge=True)
+                            "--learning-rate", rate, "--global-batch", BATCH, "--codec", "zstd",
+                            "--save-every", steps // 4 if method.of_neurons else 0, "--keep", 9, "--eval-every", max(1, steps // 8), *what, may_diverge=True)
             result = {"task": data.task, "language": data.language, "rows": data.rows, "method": method.kind,
                       "name": method.name, "percent": method.percent, "rate": rate, "seed": seed,
-                      "profilingSteps": method.profiling_steps if mask else None,
+                      "profilingSteps": method.profiling_steps if method.of_neurons else None,
                       "foundOn": method.found_on.name if method.found_on else None, "scope": method.scope,
                       "validationLoss": None}
             if done is not None:
                 lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
                 curve = [(line["step"], line["validationLoss"]) for line in lines if "validationLoss" in line]
-                steps = [line for line in lines if "loss" in line]
                 manifest = json.loads((folder / "manifest.json").read_text())
+                target = self.projection_weights() * method.percent / 100
+                if method.kind not in ("full", "linear") and abs(manifest["trainedParameters"] / target - 1) > 0.02:
+                    fail(f"{method.name} on {data.name}: {manifest['trainedParameters']} weights were trained, not {target:.0f}")
                 result |= {
                     "validationLoss": curve[-1][1], "curve": curve,
                     "trainingLoss": done["finalLoss"], "parameters": manifest["trainedParameters"],
                     "wireBytesPerStep": done["wireBytesPerStep"], "seconds": time.time() - start,
-                    "computeSecondsPerStep": statistics.median(line["computeSeconds"] for line in steps),
-                    "manifest": {key: manifest.get(key) for key in
-                                 ["neftVersion", "cpuModel", "ranks", "threads", "baseHash", "dataHash", "maskHash",
-                                  "libraryVersions"]}}
-            write(path, result)
+                                        "manifest": {key: manifest.get(key) for key in
+                                 ["neftVersion", "cpuModel", "ranks", "threads", "baseHash", "maskHash", "libraryVersions"]}
+                    | {"dataHashes": sorted(manifest["dataHashes"].values())}}
+            write(path, (self.known(path) or {}) | result)
             loss = result["validationLoss"]
             return f"validation loss {loss:.4f}" if loss is not None else "diverged"
         self.job(f"train {method.kind if not method.of_neurons else 'neurons'} {data.task}",
@@ -301,11 +320,12 @@ class Lab:
         """A result with figures of the test rows and of texts outside the task."""
         result, path = self.train(data, method, rate, seed), self.path(data, method, rate, seed)
         folder = CACHE / "paper/runs" / data.name / path.stem
+        if result["validationLoss"] is None:
+            return result  # Diverged: there is nothing to test, and the page says so.
 
         def work():
             if not (folder / "final").exists():
-                path.unlink()
-                self.train(data, method, rate, seed)
+                self.train(data, method, rate, seed, again=True)
             write(path, self.known(path) | self.figures(data, ["--adapter", folder / "final"]))
             return shown(data.task, self.known(path)["test"])
         if "test" not in result:
@@ -336,10 +356,7 @@ class Lab:
     def watch(self, data, method, rate, path, folder):
         """What training did to the neurons: ranks before and after, inactive ones over the checkpoints."""
         if not (folder / "final").exists():
-            known = self.known(path)
-            path.unlink()
-            self.train(data, method, rate, 1)
-            write(path, known)
+            self.train(data, method, rate, 1, again=True)
         test = self.rows(data) / "test.jsonl"
         before, after = (CACHE / "paper/profiles" / f"{data.name}-{name}" for name in ("before", "after"))
         profile = ["profile", "-m", self.model, "-d", test, "--profile-method", "activation"]
@@ -354,6 +371,46 @@ class Lab:
                             "--max-new-tokens", 64, "--against", AGAINST[data.task])
         write(path, self.known(path) | without_details(dynamics, sparsity))
         return "done"
+
+    def costs(self, data, methods, profilers):
+        """What a step of each method costs, in turn so that all meet the same machine, and what finding neurons does."""
+        path = self.results / data.name / "costs.json"
+
+        def work():
+            folder = CACHE / "paper/runs/costs"
+            lines = {method.name: [] for method in methods}
+            peaks, sent = {}, {}
+            for _ in range(COST_ROUNDS):
+                for method in methods:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    done = self.run("train", "-m", self.model, "-d", self.rows(data) / "train.jsonl", "-o", folder,
+                                    "--global-batch", BATCH, "--max-steps", COST_STEPS, "--codec", "zstd", "--save-every", 0,
+                                    "--eval-every", 0, *self.what(data, method, 1))
+                    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+                    lines[method.name].append(statistics.median(
+                        line["computeSeconds"] for line in found if "loss" in line and line["step"] > COST_WARMUP))
+                    peaks[method.name], sent[method.name] = done["peakMiB"], done["wireBytesPerStep"]
+            shutil.rmtree(folder, ignore_errors=True)
+            steps = {name: {"computeSeconds": seconds, "peakMiB": peaks[name], "wireBytes": sent[name]}
+                     for name, seconds in lines.items()}
+            write(path, {"steps": steps, "profiling": {kind: self.profiling_cost(data, kind) for kind in profilers}})
+            return "done"
+        if not path.exists():
+            self.job("costs", f"{data.name}: costs of a step and of finding neurons", work)
+
+    def profiling_cost(self, data, kind):
+        """Seconds, and the memory of the largest rank."""
+        steps = ["--steps", PROFILING_STEPS[kind]] if PROFILING_STEPS[kind] else []
+        with tempfile.TemporaryDirectory() as folder, open(CACHE / "paper/log.txt", "a") as errors:
+            start = time.time()
+            child = subprocess.Popen(list(map(str, [
+                ROOT / "cluster/launch", "-n", 2, "--", "profile", "-m", self.model, "-d",
+                self.rows(data) / "train.jsonl", "--profile-method", kind, "--global-batch", BATCH, *steps, "-o",
+                f"{folder}/profile"])), stderr=errors)
+            _, status, usage = os.wait4(child.pid, 0)
+            if status != 0:
+                fail(f"profile by {kind} on {data.name} ended with status {status}; see {errors.name}")
+        return {"steps": PROFILING_STEPS[kind], "seconds": time.time() - start, "peakMiB": usage.ru_maxrss / 1024}
 
     def overlap(self, method, where):
         """What the masks of a method, found on (data, seed), have in common."""

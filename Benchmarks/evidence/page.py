@@ -10,7 +10,7 @@ LABELS = {"full": "all weights", "linear": "all rows of the projections", "lora"
           "weight-shift": "NeFT, `weight-shift`", "gradient": "NeFT, `gradient`", "activation": "NeFT, `activation`",
           "probeless": "NeFT, `probeless`"}
 COLOURS = {"full": "#555555", "linear": "#999999", "lora": "#3366aa", "random": "#cc9922", "weight-shift": "#cc3322",
-           "gradient": "#228855", "activation": "#8844aa", "probeless": "#228855"}
+           "gradient": "#228855", "activation": "#8844aa", "probeless": "#00889a"}
 TITLES = {"translation-it": "Translation, English to Italian", "translation-fr": "Translation, English to French",
           "translation-de": "Translation, English to German", "summarization-en": "Summarization",
           "cross-lingual-it": "Cross-lingual summarization, English to Italian",
@@ -48,9 +48,12 @@ class Task:
     def __init__(self, folder):
         self.name = folder.name
         self.runs, self.tried = {}, {}
-        self.untrained = None
+        self.untrained = self.costs = None
         for file in sorted(folder.glob("*.json")):
             run = json.loads(file.read_text())
+            if file.name == "costs.json":
+                self.costs = run
+                continue
             self.kind = run["task"]
             if run["method"] == "untrained":
                 self.untrained = run
@@ -67,9 +70,13 @@ class Task:
         run = self.tried[name][rate].get(1)
         return run["validationLoss"] if run and run["validationLoss"] is not None else math.inf
 
-    def step_seconds(self, name):
-        """Computing of a step in the run that other work disturbed least."""
-        return min(run["computeSecondsPerStep"] for seeds in self.tried[name].values() for run in seeds.values()
+    def diverged(self, name):
+        """How many runs at the best rate did."""
+        return sum(run["validationLoss"] is None for run in self.tried[name][self.runs[name][0]["rate"]].values())
+
+    def bytes_per_step(self, name):
+        """Of the runs of a method the least: the first runs chose by themselves whether to compress."""
+        return min(run["wireBytesPerStep"] for seeds in self.tried[name].values() for run in seeds.values()
                    if run["validationLoss"] is not None)
 
     def values(self, name, part, key):
@@ -107,11 +114,13 @@ def table(task):
     for name in names:
         runs = task.runs[name]
         mean = lambda part, key: spread([run[part][key] for run in runs])
-        lines.append(f"| {label(runs[0])} | {runs[0]['parameters'] / 1e6:.2f} M | {runs[0]['rate']} | {len(runs)} "
+        diverged = task.diverged(name)
+        seeds = f"{len(runs)}" + (f"; {diverged} more diverged" if diverged else "")
+        lines.append(f"| {label(runs[0])} | {runs[0]['parameters'] / 1e6:.2f} M | {runs[0]['rate']} | {seeds} "
                      f"| {spread([run['validationLoss'] for run in runs], 3)} | "
                      + " | ".join(mean("test", key) for key, _ in figures)
                      + f" | {mean('test', 'perplexity')} | {mean('outside', 'perplexity')} "
-                     + f"| {statistics.mean(run['wireBytesPerStep'] for run in runs) / 1e6:.1f} MB |")
+                     + f"| {task.bytes_per_step(name) / 1e6:.1f} MB |")
     return lines
 
 
@@ -127,10 +136,11 @@ def rates(task):
     return lines
 
 
-def best_neurons(task):
-    """The way to choose 6 % with the lowest validation loss, at random aside."""
-    names = [name for name in task.runs if task.runs[name][0]["method"] in ("weight-shift", "gradient", "activation")
-             and name.removesuffix("-by-projection").endswith("-6")]
+def best_neurons(task, *kinds):
+    """The way to choose 6 % with the lowest validation loss: by any of these profilers, or by all but random."""
+    kinds = kinds or ("weight-shift", "gradient", "activation")
+    names = [name for name, runs in task.runs.items() if runs[0]["method"] in kinds and runs[0]["percent"] == 6
+             and not runs[0]["foundOn"] and not name.count("-after-")]
     return min(names, key=lambda name: task.loss(name, task.runs[name][0]["rate"]), default=None)
 
 
@@ -154,15 +164,28 @@ def verdicts(tasks):
 
 
 def curves(task, images):
-    """Validation loss by bytes and by time on two hosts with a link of 1 Gbit/s, as pictures and at equal amounts."""
+    """Validation loss by bytes and by time on two hosts with a link of 1 Gbit/s, as pictures and at equal amounts. What
+    finding the neurons costs comes first."""
     names = [name for name in task.order() if name in ("full", "lora-6", "random-6", best_neurons(task))]
-    axes = [("bytes", "MB that a rank has sent", lambda run: run["wireBytesPerStep"] / 1e6),
-            ("time", "seconds on two hosts, 1 Gbit/s (estimated: computing + bytes / 125 MB/s)",
-             lambda run: task.step_seconds(run["name"]) + run["wireBytesPerStep"] / LINK)]
+    costs = task.costs or {"steps": {}, "profiling": {}}
+
+    def finding(run):
+        return costs["profiling"].get(run["method"], {"seconds": 0})["seconds"]
+
+    def first_bytes(run):
+        # weight-shift is a short training of all weights; the others exchange scores, once.
+        return task.bytes_per_step("full") * run["profilingSteps"] if run["method"] == "weight-shift" else 0
+
+    axes = [("bytes", "MB that a rank has sent", lambda run, step: (first_bytes(run) + step * task.bytes_per_step(run["name"])) / 1e6)]
+    if all(name in costs["steps"] for name in names):
+        axes.append(("time", "seconds on two hosts, 1 Gbit/s (computing + bytes / 125 MB/s)",
+                     lambda run, step: finding(run) + (first_bytes(run) / LINK if first_bytes(run) else 0) + step * (
+                         statistics.median(costs["steps"][run["name"]]["computeSeconds"])
+                         + task.bytes_per_step(run["name"]) / LINK)))
     pictures, columns = [], []
-    for axis, title, unit in axes:
+    for axis, title, amount in axes:
         runs = [task.runs[name][0] for name in names]
-        lines = [[(step * unit(run), loss) for step, loss in run["curve"] if loss is not None] for run in runs]
+        lines = [[(amount(run, step), loss) for step, loss in run["curve"] if loss is not None] for run in runs]
         picture = f"results-{task.name}-{axis}.svg"
         draw_lines(images / picture, f"{TITLES[task.name]}: validation loss", title,
                    [(label(run).replace("`", ""), COLOURS[run["method"]], line) for run, line in zip(runs, lines)],
@@ -173,10 +196,28 @@ def curves(task, images):
         columns.append((f"{limit:,.0f} {title}", [next((f"{loss:.3f}" for x, loss in reversed(line) if x <= limit * 1.0001),
                                                        "before its first measurement") for line in lines]))
     return ["Validation loss (seed 1) by the time that the most frugal of these methods has made all its steps; the others are "
-            "in the middle of their schedules then. What finding the neurons costs is not counted.", "",
+            "in the middle of their schedules then. Finding the neurons is counted. Seconds are estimated from those of "
+            "computing and the bytes, as if neither waited for the other.", "",
             "| trained | " + " | ".join(title for title, _ in columns) + " |", "|---" * (1 + len(columns)) + "|",
             *(f"| {label(task.runs[name][0])} | " + " | ".join(cells[i] for _, cells in columns) + " |"
               for i, name in enumerate(names)), "", *pictures]
+
+
+def costs(task):
+    """Of a step, and of finding the neurons."""
+    if not task.costs:
+        return []
+    lines = ["Costs on two ranks of one thread, the methods in turn (median and range of rounds):", "",
+             "| trained | computing per step | peak of a rank | sent per step by a rank |", "|---" * 4 + "|"]
+    for name, cost in task.costs["steps"].items():
+        seconds = cost["computeSeconds"]
+        run = next(iter(next(iter(task.tried[name].values())).values())) if name in task.tried else None
+        lines.append(f"| {label(run) if run else name} | {statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f}) "
+                     f"| {cost['peakMiB']:,.0f} MiB | {cost['wireBytes'] / 1e6:.1f} MB |")
+    lines += ["", "| finding neurons by | steps | seconds, loading counted | peak of a rank |", "|---" * 4 + "|"]
+    lines += [f"| `{kind}` | {cost['steps'] or 'none'} | {cost['seconds']:.0f} | {cost['peakMiB']:,.0f} MiB |"
+              for kind, cost in task.costs["profiling"].items()]
+    return [*lines, ""]
 
 
 def profiling(task, images):
@@ -268,9 +309,9 @@ def claims(tasks):
     """The paper's claims beside what was found."""
     rows = []
 
-    def against(theirs, name, ours="weight-shift-6"):
+    def against(theirs, name, kind="weight-shift"):
         found = [(task, *difference(task.leading(ours), task.leading(theirs)))
-                 for task in tasks if task.runs.get(ours) and task.runs.get(theirs)]
+                 for task in tasks for ours in [best_neurons(task, kind)] if ours and task.runs.get(theirs)]
         if not found:
             rows.append((name, "not run", ""))
             return
@@ -281,7 +322,7 @@ def claims(tasks):
     against("lora-6", "It beats LoRA (here: of as many weights)")
     against("random-6", "The neurons matter: those found beat as many random ones")
     against("full", "Training only the neurons that Probeless finds beats training all weights (classification)",
-            "probeless-6")
+            "probeless")
     watched = [(task, run) for task in tasks for runs in task.runs.values() for run in runs if "sparsity" in run]
     for title, key in [("Not all neurons are active on a dataset", None), ("This sparsity goes with the ability at the task", 1)]:
         if not watched:
@@ -339,13 +380,12 @@ def write_page(results, page, left):
         "compared. SmolLM2-135M-Instruct, Debian's package descriptions, 200 rows to choose the learning rate, 300 to test "
         f"on. neft {m['neftVersion']} on {m['cpuModel']}, {m['ranks']} ranks, threads of each: {m['threads']}. Mean ± standard "
         "deviation over seeds. *Outside the task*: perplexity of 300 English quotations, which tells what is forgotten. "
-        "*Sent per step*: by each of two ranks, losslessly coded or raw, whichever was faster in that run: differences of a "
-        "fifth between methods of equal size are those of this choice.", "",
+        "*Sent per step*: by each of two ranks, losslessly coded and compressed.", "",
         f"{sum(len(task.tried[name][rate]) for task in tasks for name in task.tried for rate in task.tried[name])} runs so far; "
         "[what is not run yet](#not-run-yet).", "",
         "## In short", "",
-        "Difference of NeFT, by the profiler with the lowest validation loss, to the others at their best rates: mean over "
-        "seeds ± half of its 95 % interval (Student's t); *better* and *worse* where zero is outside. The test rows are the same for all "
+        "Difference of NeFT, by the way of choosing neurons with the lowest validation loss on that task, to the others at their best "
+        "rates: mean over seeds ± half of its 95 % interval (Student's t); *better* and *worse* where zero is outside. The test rows are the same for all "
         "seeds. Forgetting: by how much more the loss "
         "outside the task is after training all weights.", "", *verdicts(tasks), "", *claims(tasks)]
     for task in tasks:
@@ -354,6 +394,7 @@ def write_page(results, page, left):
         lines += [f"## {TITLES[task.name]}", "", *table(task), "", *rates(task), ""]
         if "full" in task.runs and best_neurons(task):
             lines += curves(task, images)
+        lines += costs(task)
         lines += profiling(task, images)
     lines += ["## Forgetting", "", "Up: better at the task. Right: worse at English quotations, which no task is about.", ""]
     for task in tasks:
@@ -363,7 +404,7 @@ def write_page(results, page, left):
         points = [(label(task.runs[name][0]).replace("`", ""), COLOURS[task.runs[name][0]["method"]],
                    statistics.mean(task.values(name, "outside", "loss").values()) - before,
                    statistics.mean(task.leading(name).values())) for name in task.order()
-                  if not task.runs[name][0]["foundOn"]]
+                  if not task.runs[name][0]["foundOn"] and "-after-" not in name]
         picture = f"results-{task.name}-forgetting.svg"
         draw_points(images / picture, f"{TITLES[task.name]}: what is learned and what is forgotten",
                     "rise of the loss outside the task, nats", LEADING[task.kind][1], points)
