@@ -23,6 +23,8 @@ RATES = ["2.5e-5", "5e-5", "1e-4", "2e-4", "4e-4", "8e-4", "1.6e-3", "3.2e-3", "
 USUAL = {"full": "1e-4", "linear": "1e-4", "lora": "1.6e-3"}
 USUAL_OF_NEURONS = "3.2e-3"
 PROFILING_STEPS = {"weight-shift": 50, "gradient": 16, "activation": 16, "probeless": 16, "random": 0}
+# What the scopes of neft select add to the name of a method.
+SUFFIXES = {"global": "", "layer": "-by-layer", "projection": "-by-projection", "spread": "-spread"}
 BATCH = 16
 # A guess of the seconds that the first of a kind takes.
 GUESSES = {"profile": 120, "train": 250, "test": 60, "watch": 90, "costs": 600}
@@ -64,8 +66,8 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`), the best of all
-    or of each layer or projection (`scope`)."""
+    """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`), by a `scope` of
+    neft select."""
     kind: str
     percent: int = 6
     steps: int = 0
@@ -87,9 +89,7 @@ class Method:
         name = f"{self.kind}-{self.percent}"
         if self.of_neurons and self.steps:
             name += f"-after-{self.steps}"
-        if self.scope != "global":
-            name += f"-by-{self.scope}"
-        return name + (f"-of-{self.found_on.name}" if self.found_on else "")
+        return name + SUFFIXES[self.scope] + (f"-of-{self.found_on.name}" if self.found_on else "")
 
 
 class Lab:
@@ -223,8 +223,7 @@ class Lab:
         profile = self.profile(data, method, seed)
         if self.dry:
             return None
-        scope = "" if method.scope == "global" else f"-by-{method.scope}"
-        path = profile.with_name(f"{profile.name}-{method.percent}{scope}.neurons")
+        path = profile.with_name(f"{profile.name}-{method.percent}{SUFFIXES[method.scope]}.neurons")
         if path.exists():
             return path
 

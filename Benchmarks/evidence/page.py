@@ -96,8 +96,8 @@ def label(run):
         text += f", {run['percent']} %"
     if run["method"] == "weight-shift" and run["profilingSteps"] != 50:
         text += f" after {run['profilingSteps']} steps"
-    if run.get("scope", "global") != "global":
-        text += f" of each {run['scope']}"
+    text += {"global": "", "layer": " of each layer", "projection": " of each projection",
+             "spread": " of each projection, spread"}[run.get("scope", "global")]
     return text + (f", found on {run['foundOn']}" if run["foundOn"] else "")
 
 

@@ -8,13 +8,20 @@ public enum SelectionScope: String, Sendable, CaseIterable {
     case layer
     /// The best of each projection of each layer.
     case projection
+    /// The best of each projection of each layer, in all as many as `global` takes; but a row of o or down counts by how much
+    /// better it is placed in its layer than the same channel is in the others.
+    case spread
+
+    /// What was found best for training (docs/results.md).
+    public static let forTraining = SelectionScope.spread
 }
 
 extension NeuronProfile {
     /// The neurons with the highest scores: `share` of each group, ties in `NeuronID` order.
     ///
-    /// A group of n neurons gives `round(share · n)` of them, halves up, and at least one. Neurons that the filter leaves
-    /// out belong to no group.
+    /// A group of n neurons gives `round(share · n)` of them, halves up, and at least one. The projections of `spread` give
+    /// `share · n`, rounded down, and those with the largest remainders one more each, until all give `round(share · N)`
+    /// of their N neurons together. Neurons that the filter leaves out belong to no group.
     /// - Parameters:
     ///   - share: in `0 < share ≤ 1`.
     ///   - scope: from which groups the share is taken.
@@ -30,29 +37,35 @@ extension NeuronProfile {
                 hint: "give a share of the neurons such as 6%")
         }
         try filter.validate(layerCount: (modules.map(\.layer).max() ?? -1) + 1)
+        for module in modules where filter.allows(module) {
+            guard let row = module.scores.firstIndex(where: \.isNaN) else { continue }
+            throw NeuronError(
+                subject: "profile",
+                found:
+                    "no number as the score of \(NeuronID(layer: module.layer, projection: module.projection, row: row))",
+                expected: "a number for every neuron", hint: "profile again, with a smaller learning rate")
+        }
+        let advantages = scope == .spread ? channelAdvantages(filter) : [:]
         var groups: [Int: [(score: Double, module: Int, row: Int32)]] = [:]
         for (index, module) in modules.enumerated() where filter.allows(module) {
             let group =
                 switch scope {
                 case .global: 0
                 case .layer: module.layer
-                case .projection: index
+                case .projection, .spread: index
                 }
-            for (row, score) in module.scores.enumerated() {
-                guard !score.isNaN else {
-                    throw NeuronError(
-                        subject: "profile",
-                        found:
-                            "no number as the score of \(NeuronID(layer: module.layer, projection: module.projection, row: row))",
-                        expected: "a number for every neuron", hint: "profile again, with a smaller learning rate")
-                }
+            for (row, score) in (advantages[index] ?? module.scores).enumerated() {
                 groups[group, default: []].append((score, index, Int32(row)))
             }
         }
         var rows: [[Int32]] = Array(repeating: [], count: modules.count)
-        for (_, var group) in groups.sorted(by: { $0.key < $1.key }) {
-            let count = Int((share * Double(group.count)).rounded(.toNearestOrAwayFromZero))
-            guard count > 0 else { throw nothing(of: group.count, at: modules[group[0].module], share, scope) }
+        let inOrder = groups.sorted { $0.key < $1.key }.map(\.value)
+        let counts = Self.counts(of: inOrder.map(\.count), share, scope)
+        for (var group, count) in zip(inOrder, counts) {
+            guard count > 0 || scope == .spread && counts.contains(where: { $0 > 0 }) else {
+                let all = scope == .spread ? inOrder.reduce(0) { $0 + $1.count } : group.count
+                throw nothing(of: all, at: modules[group[0].module], share, scope)
+            }
             // Groups are filled in NeuronID order, which decides between equal scores.
             group.sort { ($0.score, $1.module, $1.row) > ($1.score, $0.module, $0.row) }
             for entry in group.prefix(count) { rows[entry.module].append(entry.row) }
@@ -68,17 +81,56 @@ extension NeuronProfile {
                 .merging(details.map { ("detail.\($0.key)", $0.value) }, uniquingKeysWith: { first, _ in first }))
     }
 
+    /// How many neurons each group gives.
+    private static func counts(of sizes: [Int], _ share: Double, _ scope: SelectionScope) -> [Int] {
+        func rounded(_ size: Int) -> Int { Int((share * Double(size)).rounded(.toNearestOrAwayFromZero)) }
+        guard scope == .spread else { return sizes.map(rounded) }
+        var counts = sizes.map { Int(share * Double($0)) }
+        let remainders = sizes.map { share * Double($0) - Double(Int(share * Double($0))) }
+        let more = rounded(sizes.reduce(0, +)) - counts.reduce(0, +)
+        for group in sizes.indices.sorted(by: { (remainders[$1], $0) < (remainders[$0], $1) }).prefix(more) {
+            counts[group] += 1
+        }
+        return counts
+    }
+
+    /// For o and down of each layer that the filter lets through, by module: how many places by score each row is better in
+    /// its layer than the same channel is in all on average, times the number of layers. Equal scores are placed in
+    /// `NeuronID` order. Nothing where there is only one layer.
+    ///
+    /// Profilers favour the same few channels in all layers; training would move the residual stream along these alone.
+    private func channelAdvantages(_ filter: NeuronFilter) -> [Int: [Double]] {
+        var advantages: [Int: [Double]] = [:]
+        for projection in [Projection.output, .down] {
+            let layers = modules.indices.filter { modules[$0].projection == projection && filter.allows(modules[$0]) }
+            guard layers.count > 1 else { continue }
+            let places = layers.map { index in
+                let scores = modules[index].scores
+                var places = [Int](repeating: 0, count: scores.count)
+                let rising = scores.indices.sorted { (scores[$0], $1) < (scores[$1], $0) }
+                for (place, row) in rising.enumerated() { places[row] = place }
+                return places
+            }
+            for (index, place) in zip(layers, places) {
+                advantages[index] = place.indices.map { row in
+                    Double(place[row] * layers.count - places.reduce(0) { $0 + $1[row] })
+                }
+            }
+        }
+        return advantages
+    }
+
     /// A share that gives no neuron of a group.
     private func nothing(of count: Int, at module: Module, _ share: Double, _ scope: SelectionScope) -> NeuronError {
         let place =
             switch scope {
-            case .global: ""
+            case .global, .spread: ""
             case .layer: " of layer \(module.layer)"
             case .projection: " of layer \(module.layer) \(module.projection.shortName)"
             }
         return NeuronError(
             subject: "--top", found: "\(share * 100)% of the \(count) neurons\(place), which is none",
-            expected: "at least one neuron" + (scope == .global ? "" : " of every \(scope.rawValue)"),
-            hint: "give a larger share" + (scope == .global ? "" : ", or a wider --scope"))
+            expected: "at least one neuron" + (place.isEmpty ? "" : " of every \(scope.rawValue)"),
+            hint: "give a larger share" + (place.isEmpty ? "" : ", or a wider --scope"))
     }
 }

@@ -13,6 +13,7 @@ struct MaskSummary {
         let kinds = Projection.allCases.map { "\($0.shortName) \(mask.count(of: $0))" }.joined(separator: ", ")
         lines = [
             "\(mask.count) of \(total) neurons selected (\(share)%), in \(layers) layers", "by projection: \(kinds)",
+            "channels written to: o \(mask.channels(of: .output)), down \(mask.channels(of: .down))",
         ]
     }
 }
@@ -21,6 +22,11 @@ extension NeuronMask {
     /// Selected neurons of one kind of projection.
     func count(of projection: Projection) -> Int {
         modules.filter { $0.projection == projection }.reduce(0) { $0 + $1.rows.count }
+    }
+
+    /// Rows of a projection that are selected in at least one layer; for o and down the channels of the residual stream.
+    func channels(of projection: Projection) -> Int {
+        Set(modules.filter { $0.projection == projection }.flatMap(\.rows)).count
     }
 
     /// Selected neurons of each layer, from the first to the last that has any.

@@ -79,7 +79,7 @@ struct ConfigCommandTests {
             "model: model # recipe.yaml:2", "top: 3% # recipe.yaml:4", "skip-bad-rows: false # recipe.yaml:5",
             "recompute: true # recipe.yaml:6", "data: rows.jsonl # command line", "output: RUN # command line",
             "field: \"prompt=q,completion=a\" # recipe.yaml:7 and command line", "epochs: 3 # command line",
-            "learning-rate: 0.0015 # default", "profile-method: gradient # default", "profile-steps: 16 # default",
+            "learning-rate: 0.003 # default", "profile-method: gradient # default", "profile-steps: 16 # default",
             "seed: 1 # default", "# limit: not given", "quiet: false # default",
             "cache: \(sandbox.path(".cache"))/neft # $XDG_CACHE_HOME",
         ] {

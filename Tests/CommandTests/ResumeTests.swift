@@ -176,7 +176,7 @@ struct ResumeTests {
                 + "{\"prompt\": \"a\", \"completion\": \"b\"}\n")
         let before = sandbox.content
         for (change, says) in [
-            (["--learning-rate", "2e-3"], "--learning-rate 0.002; expected --learning-rate 0.0015"),
+            (["--learning-rate", "2e-3"], "--learning-rate 0.002; expected --learning-rate 0.003"),
             (["--seed", "2"], "--seed 2"), (["--epochs", "3"], "--epochs 3"), (["--max-steps", "5"], "--max-steps 5"),
             (["--global-batch", "4"], "--global-batch 4"), (["--micro-batch", "3"], "--micro-batch 3"),
             (["--top", "70%"], "--top 70%"), (["--schedule", "cosine"], "--schedule cosine"),

@@ -155,7 +155,7 @@ struct WorkflowTests {
         #expect((manifest["baseHash"] as? String)?.count == 64)
         #expect((manifest["maskHash"] as? String)?.count == 64)
         #expect((manifest["dataHashes"] as? [String: String])?["train.jsonl"]?.count == 64)
-        #expect((manifest["options"] as? [String: String])?["learning-rate"] == "0.0015")
+        #expect((manifest["options"] as? [String: String])?["learning-rate"] == "0.003")
         #expect((manifest["wallSeconds"] as? Double).map { $0 > 0 } == true)
     }
 

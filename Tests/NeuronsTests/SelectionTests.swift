@@ -40,6 +40,45 @@ import Testing
         #expect(byProjection.modules[1].rows == [15])
     }
 
+    /// Where every layer favours the same rows of o and down, each takes those that it favours more than others do.
+    @Test func spreadTakesOtherChannelsInEachLayer() throws {
+        // o and down of every layer score their last rows highest; layer l gives row l more than any other row.
+        var scores: [Double] = []
+        for layer in 0..<3 {
+            for entry in model.projections where entry.layer == layer {
+                let own = entry.projection == .output || entry.projection == .down
+                scores += (0..<entry.rows).map { own && $0 == layer ? 1000 : Double($0) }
+            }
+        }
+        let profile = profile { scores[$0] }
+        let byProjection = try profile.select(share: 0.06, scope: .projection)
+        let spread = try profile.select(share: 0.06, scope: .spread)
+        // In all as many as of the whole model, 60.48. 48 neurons of a projection give 2.88, 16 give 0.96 and 80 give 4.8: all
+        // are rounded up but the last three of gate and up.
+        #expect(spread.provenance["scope"] == "spread" && spread.count == 60)
+        #expect(spread.modules.map(\.rows.count) == [3, 1, 1, 3, 5, 5, 3, 3, 1, 1, 3, 5, 4, 3, 3, 1, 1, 3, 4, 4, 3])
+        for (module, plain) in zip(spread.modules, byProjection.modules) {
+            #expect(module.name == plain.name)
+            if module.projection == .output || module.projection == .down {
+                // 6 % of 48 rows are 3. Row l is first in layer l alone; rows 3 to 47 have the same places in all layers.
+                #expect(plain.rows == [Int32(module.layer), 46, 47])
+                #expect(module.rows == [Int32(module.layer), 3, 4])
+            } else {
+                #expect(module.rows == plain.rows.suffix(module.rows.count))
+            }
+        }
+        // Of one layer alone there is nothing to compare with.
+        let alone = try profile.select(
+            share: 0.06, scope: .spread, from: NeuronFilter(projections: [.down], layers: [1]))
+        #expect(alone.modules.map(\.rows) == [[1, 46, 47]])
+        // Groups may give none, but not all of them.
+        #expect(try profile.select(share: 0.002, scope: .spread).modules.map(\.rows.count) == [1, 1])
+        #expect { try profile.select(share: 1e-4, scope: .spread) } throws: {
+            "\($0)".hasPrefix(
+                "--top: 0.01% of the 1008 neurons, which is none; expected at least one neuron; give a larger share")
+        }
+    }
+
     @Test func filtersComeBeforeTheShare() throws {
         let rising = profile { Double($0) }
         let feedForward = try rising.select(share: 0.05, from: NeuronFilter(projections: [.gate, .up]))

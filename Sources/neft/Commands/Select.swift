@@ -53,6 +53,7 @@ struct Select: SessionCommand {
                     JSONValue.Member(projection.shortName, .int(mask.count(of: projection)))
                 }),
             "layers": .array(mask.countsByLayer.map { .int($0) }),
+            "channels": ["o": .int(mask.channels(of: .output)), "down": .int(mask.channels(of: .down))],
         ]
     }
 }

@@ -17,7 +17,11 @@ struct TopOptions: ParsableArguments {
 
 /// From which group of neurons they are taken.
 struct ScopeOptions: ParsableArguments {
-    @Option(help: "Take the share of the whole model, of each layer or of each projection (default: global).")
+    @Option(
+        help: """
+            Take the share of the whole model, of each layer or of each projection; spread: of each projection, and rows of o \
+            and down that score more than their channel does in other layers (default: global for select, spread for train).
+            """)
     var scope: SelectionScope?
 
     @Option(

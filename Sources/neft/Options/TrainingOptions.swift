@@ -5,7 +5,7 @@ import Training
 struct LearningRateOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Highest learning rate (default: 1.5e-3 for neft, 1e-4 for full and linear).", valueName: "rate"),
+            "Highest learning rate (default: 3e-3 for neft and lora, 1e-4 for full and linear).", valueName: "rate"),
         transform: OptionValue.positiveNumber)
     var learningRate: Double?
 }
