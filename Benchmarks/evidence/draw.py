@@ -1,7 +1,7 @@
 """Pictures as SVG, without a library."""
 import math
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 360, 64, 50, 34, 290
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 800, 360, 64, 50, 34, 330
 
 
 def ticks(low, high, count=5):

@@ -161,10 +161,11 @@ class Lab:
             start = errors.tell()
             result = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         if result.returncode != 0:
-            last = " ".join(log.read_bytes()[start:].decode("utf-8", "replace").strip().splitlines()[-3:])
-            if may_diverge and "not finite" in last:
+            said = log.read_bytes()[start:].decode("utf-8", "replace").splitlines()
+            errors = [line for line in said if "error:" in line]
+            if may_diverge and any("not finite" in line for line in errors):
                 return None
-            fail(f"{' '.join(command)} ended with code {result.returncode}: {last}")
+            fail(f"{' '.join(command)} ended with code {result.returncode}: {' '.join(errors[:2] or said[-3:])}")
         return json.loads(result.stdout)
 
     def rows(self, data):
@@ -279,15 +280,17 @@ class Lab:
                 manifest = json.loads((folder / "manifest.json").read_text())
                 target = self.projection_weights() * method.percent / 100
                 if method.kind not in ("full", "linear") and abs(manifest["trainedParameters"] / target - 1) > 0.02:
-                    fail(f"{method.name} on {data.name}: {manifest['trainedParameters']} weights were trained, not {target:.0f}")
+                    fail(f"{method.name} on {data.name}: {manifest['trainedParameters']} weights trained, not {target:.0f}")
                 result |= {
                     "validationLoss": curve[-1][1], "curve": curve,
                     "trainingLoss": done["finalLoss"], "parameters": manifest["trainedParameters"],
                     "wireBytesPerStep": done["wireBytesPerStep"], "seconds": time.time() - start,
-                                        "manifest": {key: manifest.get(key) for key in
-                                 ["neftVersion", "cpuModel", "ranks", "threads", "baseHash", "maskHash", "libraryVersions"]}
-                    | {"dataHashes": sorted(manifest["dataHashes"].values())}}
-            write(path, (self.known(path) or {}) | result)
+                    "manifest": {key: manifest.get(key) for key in
+                                 ["neftVersion", "cpuModel", "ranks", "threads", "baseHash", "maskHash",
+                                  "libraryVersions"]} | {"dataHashes": sorted(manifest["dataHashes"].values())}}
+            before = self.known(path) or {}
+            # What was measured on other weights is not kept.
+            write(path, before | result if before.get("validationLoss") == result["validationLoss"] else result)
             loss = result["validationLoss"]
             return f"validation loss {loss:.4f}" if loss is not None else "diverged"
         self.job(f"train {method.kind if not method.of_neurons else 'neurons'} {data.task}",
@@ -387,10 +390,10 @@ class Lab:
                                     "--eval-every", 0, *self.what(data, method, 1))
                     found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
                     lines[method.name].append(statistics.median(
-                        line["computeSeconds"] for line in found if "loss" in line and line["step"] > COST_WARMUP))
+                        line["stepSeconds"] - line["exchangeSeconds"] for line in found if "loss" in line and line["step"] > COST_WARMUP))
                     peaks[method.name], sent[method.name] = done["peakMiB"], done["wireBytesPerStep"]
             shutil.rmtree(folder, ignore_errors=True)
-            steps = {name: {"computeSeconds": seconds, "peakMiB": peaks[name], "wireBytes": sent[name]}
+            steps = {name: {"seconds": seconds, "peakMiB": peaks[name], "wireBytes": sent[name]}
                      for name, seconds in lines.items()}
             write(path, {"steps": steps, "profiling": {kind: self.profiling_cost(data, kind) for kind in profilers}})
             return "done"
@@ -430,7 +433,8 @@ class Lab:
         if self.dry:
             return
         for folder in (CACHE / "paper/runs" / data.name).glob(f"{method.name}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.name.removeprefix(f"{method.name}-").rsplit("-", 1)[0] in RATES:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def without_details(dynamics, sparsity):

@@ -71,13 +71,19 @@ class Task:
         return run["validationLoss"] if run and run["validationLoss"] is not None else math.inf
 
     def diverged(self, name):
-        """How many runs at the best rate did."""
-        return sum(run["validationLoss"] is None for run in self.tried[name][self.runs[name][0]["rate"]].values())
+        """How many runs at the best rate did, or at all rates if none was tested."""
+        rates = [self.runs[name][0]["rate"]] if self.runs.get(name) else list(self.tried.get(name, {}))
+        return sum(run["validationLoss"] is None for rate in rates for run in self.tried[name][rate].values())
 
     def bytes_per_step(self, name):
-        """Of the runs of a method the least: the first runs chose by themselves whether to compress."""
-        return min(run["wireBytesPerStep"] for seeds in self.tried[name].values() for run in seeds.values()
-                   if run["validationLoss"] is not None)
+        """Of the runs at the best rate; of any, if those chose by themselves not to compress."""
+        def coded(runs):
+            return [run["wireBytesPerStep"] for run in runs
+                    if run["validationLoss"] is not None and run["wireBytesPerStep"] < 0.95 * 4 * run["parameters"]]
+        tried = self.tried[name]
+        every = [run for seeds in tried.values() for run in seeds.values()]
+        best = tried[self.runs[name][0]["rate"]].values()
+        return statistics.mean(coded(best) or coded(every) or [run["wireBytesPerStep"] for run in every])
 
     def values(self, name, part, key):
         return {run["seed"]: run[part][key] for run in self.runs.get(name, [])}
@@ -144,6 +150,15 @@ def best_neurons(task, *kinds):
     return min(names, key=lambda name: task.loss(name, task.runs[name][0]["rate"]), default=None)
 
 
+def compared(task, ours, theirs):
+    """In words."""
+    diverged = task.diverged(theirs) if theirs in task.tried else 0
+    if not task.runs.get(theirs):
+        return f"{diverged} diverged, none tested" if diverged else "not run"
+    words = difference(task.leading(ours), task.leading(theirs))[2]
+    return words + (f"; {diverged} of their seeds diverged" if diverged else "")
+
+
 def verdicts(tasks):
     lines = ["| task | NeFT by | against all weights | against LoRA | against random neurons | forgets less than all weights |",
              "|---" * 6 + "|"]
@@ -151,8 +166,7 @@ def verdicts(tasks):
         best = best_neurons(task)
         if best is None:
             continue
-        against = [difference(task.leading(best), task.leading(name))[2] if task.runs.get(name) else "not run"
-                   for name in ("full", "lora-6", "random-6")]
+        against = [compared(task, best, name) for name in ("full", "lora-6", "random-6")]
         forgetting = "not run"
         if task.runs.get("full"):
             ours, full = (task.values(name, "outside", "loss") for name in (best, "full"))
@@ -173,14 +187,17 @@ def curves(task, images):
         return costs["profiling"].get(run["method"], {"seconds": 0})["seconds"]
 
     def first_bytes(run):
-        # weight-shift is a short training of all weights; the others exchange scores, once.
-        return task.bytes_per_step("full") * run["profilingSteps"] if run["method"] == "weight-shift" else 0
+        # weight-shift is a short training of all weights, and gradient sums those of all rows for each batch, uncoded;
+        # the others exchange scores, once.
+        if run["method"] == "weight-shift":
+            return task.bytes_per_step("full") * run["profilingSteps"]
+        return 4 * run["parameters"] * 100 / run["percent"] / 2 * run["profilingSteps"] if run["method"] == "gradient" else 0
 
     axes = [("bytes", "MB that a rank has sent", lambda run, step: (first_bytes(run) + step * task.bytes_per_step(run["name"])) / 1e6)]
     if all(name in costs["steps"] for name in names):
-        axes.append(("time", "seconds on two hosts, 1 Gbit/s (computing + bytes / 125 MB/s)",
-                     lambda run, step: finding(run) + (first_bytes(run) / LINK if first_bytes(run) else 0) + step * (
-                         statistics.median(costs["steps"][run["name"]]["computeSeconds"])
+        axes.append(("time", "seconds on two hosts, 1 Gbit/s (of its own + bytes / 125 MB/s)",
+                     lambda run, step: finding(run) + first_bytes(run) / LINK + step * (
+                         statistics.median(costs["steps"][run["name"]]["seconds"])
                          + task.bytes_per_step(run["name"]) / LINK)))
     pictures, columns = [], []
     for axis, title, amount in axes:
@@ -196,8 +213,9 @@ def curves(task, images):
         columns.append((f"{limit:,.0f} {title}", [next((f"{loss:.3f}" for x, loss in reversed(line) if x <= limit * 1.0001),
                                                        "before its first measurement") for line in lines]))
     return ["Validation loss (seed 1) by the time that the most frugal of these methods has made all its steps; the others are "
-            "in the middle of their schedules then. Finding the neurons is counted. Seconds are estimated from those of "
-            "computing and the bytes, as if neither waited for the other.", "",
+            "in the middle of their schedules then. Finding the neurons is counted."
+            + (" Seconds are those of steps on one machine without waiting for the other rank, and bytes by the link's speed, as "
+               "if neither hid the other." if len(axes) > 1 else ""), "",
             "| trained | " + " | ".join(title for title, _ in columns) + " |", "|---" * (1 + len(columns)) + "|",
             *(f"| {label(task.runs[name][0])} | " + " | ".join(cells[i] for _, cells in columns) + " |"
               for i, name in enumerate(names)), "", *pictures]
@@ -207,10 +225,10 @@ def costs(task):
     """Of a step, and of finding the neurons."""
     if not task.costs:
         return []
-    lines = ["Costs on two ranks of one thread, the methods in turn (median and range of rounds):", "",
-             "| trained | computing per step | peak of a rank | sent per step by a rank |", "|---" * 4 + "|"]
+    lines = ["Costs on two ranks, the methods in turn (median and range of rounds; a step without waiting for the other rank):", "",
+             "| trained | a step | peak of a rank | sent per step by a rank |", "|---" * 4 + "|"]
     for name, cost in task.costs["steps"].items():
-        seconds = cost["computeSeconds"]
+        seconds = cost["seconds"]
         run = next(iter(next(iter(task.tried[name].values())).values())) if name in task.tried else None
         lines.append(f"| {label(run) if run else name} | {statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f}) "
                      f"| {cost['peakMiB']:,.0f} MiB | {cost['wireBytes'] / 1e6:.1f} MB |")
@@ -222,7 +240,8 @@ def costs(task):
 
 def profiling(task, images):
     runs = {run["profilingSteps"]: run for name in task.runs for run in task.runs[name][:1]
-            if run["method"] == "weight-shift" and run["percent"] == 6 and not run["foundOn"]}
+            if run["method"] == "weight-shift" and run["percent"] == 6 and not run["foundOn"]
+            and run.get("scope", "global") == "global"}
     if len(runs) < 3:
         return []
     key, title = LEADING[task.kind]

@@ -9,11 +9,8 @@ public enum SelectionScope: String, Sendable, CaseIterable {
     /// The best of each projection of each layer.
     case projection
     /// The best of each projection of each layer, in all as many as `global` takes; but a row of o or down counts by how much
-    /// better it is placed in its layer than the same channel is in the others.
+    /// better it is placed in its layer than the same channel is in the others, and only then by its score.
     case spread
-
-    /// What was found best for training (docs/results.md).
-    public static let forTraining = SelectionScope.spread
 }
 
 extension NeuronProfile {
@@ -45,8 +42,8 @@ extension NeuronProfile {
                     "no number as the score of \(NeuronID(layer: module.layer, projection: module.projection, row: row))",
                 expected: "a number for every neuron", hint: "profile again, with a smaller learning rate")
         }
-        let advantages = scope == .spread ? channelAdvantages(filter) : [:]
-        var groups: [Int: [(score: Double, module: Int, row: Int32)]] = [:]
+        let advantages = scope == .spread ? try channelAdvantages(filter) : [:]
+        var groups: [Int: [(advantage: Int, score: Double, module: Int, row: Int32)]] = [:]
         for (index, module) in modules.enumerated() where filter.allows(module) {
             let group =
                 switch scope {
@@ -54,8 +51,8 @@ extension NeuronProfile {
                 case .layer: module.layer
                 case .projection, .spread: index
                 }
-            for (row, score) in (advantages[index] ?? module.scores).enumerated() {
-                groups[group, default: []].append((score, index, Int32(row)))
+            for (row, score) in module.scores.enumerated() {
+                groups[group, default: []].append((advantages[index]?[row] ?? 0, score, index, Int32(row)))
             }
         }
         var rows: [[Int32]] = Array(repeating: [], count: modules.count)
@@ -67,7 +64,9 @@ extension NeuronProfile {
                 throw nothing(of: all, at: modules[group[0].module], share, scope)
             }
             // Groups are filled in NeuronID order, which decides between equal scores.
-            group.sort { ($0.score, $1.module, $1.row) > ($1.score, $0.module, $0.row) }
+            group.sort {
+                ($0.advantage, $0.score, $1.module, $1.row) > ($1.advantage, $1.score, $0.module, $0.row)
+            }
             for entry in group.prefix(count) { rows[entry.module].append(entry.row) }
         }
         let selected = zip(modules, rows).filter { !$0.1.isEmpty }.map { module, rows in
@@ -98,24 +97,29 @@ extension NeuronProfile {
     /// its layer than the same channel is in all on average, times the number of layers. Equal scores are placed in
     /// `NeuronID` order. Nothing where there is only one layer.
     ///
-    /// Profilers favour the same few channels in all layers; training would move the residual stream along these alone.
-    private func channelAdvantages(_ filter: NeuronFilter) -> [Int: [Double]] {
-        var advantages: [Int: [Double]] = [:]
+    /// Profilers favour the same few channels in all layers, and what a layer writes to others is trained less.
+    private func channelAdvantages(_ filter: NeuronFilter) throws(NeuronError) -> [Int: [Int]] {
+        var advantages: [Int: [Int]] = [:]
         for projection in [Projection.output, .down] {
             let layers = modules.indices.filter { modules[$0].projection == projection && filter.allows(modules[$0]) }
             guard layers.count > 1 else { continue }
-            let places = layers.map { index in
+            let channels = modules[layers[0]].scores.count
+            if let other = layers.first(where: { modules[$0].scores.count != channels }) {
+                throw NeuronError(
+                    subject: "profile", found: "\(modules[other].scores.count) scores of \(modules[other].name)",
+                    expected: "\(channels), as of \(modules[layers[0]].name): both write to the same channels",
+                    hint: "profile again, or choose another --scope")
+            }
+            var sums = [Int](repeating: 0, count: channels)
+            for index in layers {
                 let scores = modules[index].scores
-                var places = [Int](repeating: 0, count: scores.count)
                 let rising = scores.indices.sorted { (scores[$0], $1) < (scores[$1], $0) }
+                var places = sums
                 for (place, row) in rising.enumerated() { places[row] = place }
-                return places
+                for row in rising { sums[row] += places[row] }
+                advantages[index] = places.map { $0 * layers.count }
             }
-            for (index, place) in zip(layers, places) {
-                advantages[index] = place.indices.map { row in
-                    Double(place[row] * layers.count - places.reduce(0) { $0 + $1[row] })
-                }
-            }
+            for index in layers { advantages[index] = zip(advantages[index] ?? [], sums).map(-) }
         }
         return advantages
     }

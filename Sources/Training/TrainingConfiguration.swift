@@ -11,7 +11,7 @@ public enum TrainingMethod: String, CaseIterable, Sendable {
     /// Two small factors beside each of the seven projections.
     case lora
 
-    /// Fewer trained values bear larger steps. Those of docs/results.md, for hundreds of steps.
+    /// Fewer trained values bear larger steps.
     public var defaultLearningRate: Double {
         switch self {
         case .neft, .lora: 3e-3

@@ -42,12 +42,12 @@ import Testing
 
     /// Where every layer favours the same rows of o and down, each takes those that it favours more than others do.
     @Test func spreadTakesOtherChannelsInEachLayer() throws {
-        // o and down of every layer score their last rows highest; layer l gives row l more than any other row.
+        // The last 8 rows of o and down score highest in all layers; next come three rows of each layer's own.
         var scores: [Double] = []
         for layer in 0..<3 {
             for entry in model.projections where entry.layer == layer {
-                let own = entry.projection == .output || entry.projection == .down
-                scores += (0..<entry.rows).map { own && $0 == layer ? 1000 : Double($0) }
+                let writes = entry.projection == .output || entry.projection == .down
+                scores += (0..<entry.rows).map { writes && $0 / 3 == layer ? 39.5 + Double($0) / 100 : Double($0) }
             }
         }
         let profile = profile { scores[$0] }
@@ -60,9 +60,8 @@ import Testing
         for (module, plain) in zip(spread.modules, byProjection.modules) {
             #expect(module.name == plain.name)
             if module.projection == .output || module.projection == .down {
-                // 6 % of 48 rows are 3. Row l is first in layer l alone; rows 3 to 47 have the same places in all layers.
-                #expect(plain.rows == [Int32(module.layer), 46, 47])
-                #expect(module.rows == [Int32(module.layer), 3, 4])
+                #expect(plain.rows == [45, 46, 47])
+                #expect(module.rows == (0..<3).map { Int32(3 * module.layer + $0) })
             } else {
                 #expect(module.rows == plain.rows.suffix(module.rows.count))
             }
@@ -70,7 +69,17 @@ import Testing
         // Of one layer alone there is nothing to compare with.
         let alone = try profile.select(
             share: 0.06, scope: .spread, from: NeuronFilter(projections: [.down], layers: [1]))
-        #expect(alone.modules.map(\.rows) == [[1, 46, 47]])
+        #expect(alone.modules.map(\.rows) == [[45, 46, 47]])
+        // Where all layers rank alike, scores decide.
+        let alike = try self.profile { Double($0) }.select(share: 0.06, scope: .spread)
+        #expect(
+            alike.modules.filter { $0.projection == .down }.map(\.rows) == Array(repeating: [45, 46, 47], count: 3))
+        var uneven = profile
+        uneven.modules[6].scores.removeLast()
+        #expect { try uneven.select(share: 0.06, scope: .spread) } throws: {
+            "\($0)".hasPrefix(
+                "profile: 48 scores of model.layers.1.mlp.down_proj; expected 47, as of model.layers.0.mlp.down_proj")
+        }
         // Groups may give none, but not all of them.
         #expect(try profile.select(share: 0.002, scope: .spread).modules.map(\.rows.count) == [1, 1])
         #expect { try profile.select(share: 1e-4, scope: .spread) } throws: {

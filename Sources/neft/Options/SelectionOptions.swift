@@ -1,6 +1,7 @@
 import ArgumentParser
 import Models
 import Neurons
+import Training
 
 /// How many neurons are taken.
 struct TopOptions: ParsableArguments {
@@ -20,9 +21,14 @@ struct ScopeOptions: ParsableArguments {
     @Option(
         help: """
             Take the share of the whole model, of each layer or of each projection; spread: of each projection, and rows of o \
-            and down that score more than their channel does in other layers (default: global for select, spread for train).
+            and down that score more than their channel does in other layers (default: global for select, spread for train, but not with random neurons).
             """)
     var scope: SelectionScope?
+
+    /// What `neft train` takes: a random choice is uniform, and has no need of spreading.
+    func forTraining(_ profiler: ProfileMethod) -> SelectionScope {
+        scope ?? (profiler == .random ? .global : .spread)
+    }
 
     @Option(
         help: ArgumentHelp(

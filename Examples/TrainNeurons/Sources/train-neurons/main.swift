@@ -20,7 +20,7 @@ let hash = BaseHash.compute(configuration: model.canonicalConfiguration, tensors
 let profile = try ProfilingRun(
     method: .gradient, steps: 4, seed: 1, model: model, baseHash: hash, communicator: alone, team: team
 ).run(data: rows)
-let neurons = try profile.select(share: 0.06).trainableRows(for: model, baseHash: hash, file: "the selection")
+let neurons = try profile.select(share: 0.06, scope: .spread).trainableRows(for: model, baseHash: hash, file: "neurons")
 try Trainer(
     model: model, trainable: neurons, data: rows, configuration: .init(method: .neft), communicator: alone, team: team
 ).run { print("step \($0.step): loss \($0.loss)") }

@@ -10,7 +10,7 @@ struct BenchRecord: SessionCommand {
         abstract: "Record a training step's gradients and weights for bench exchange.",
         usage: "neft bench record [<options>] --model <model> --data <path> --output <path>",
         discussion: """
-            Trains on one rank as neft train does, up to a step whose packed gradients (one per micro-batch) and \
+            Trains the best neurons of all on one rank, up to a step whose packed gradients (one per micro-batch) and \
             weights before and after are written to a file.
 
               neft bench record -m MODEL -d train.jsonl --top 11% -o step.safetensors

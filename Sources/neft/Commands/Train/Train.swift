@@ -88,7 +88,7 @@ struct Train: SessionCommand {
         if method.method == .neft, neurons.neurons == nil {
             let profiler = profiling.profileMethod ?? .gradient
             defaults["top"] = TopOptions.defaultTop
-            defaults["scope"] = SelectionScope.forTraining.rawValue
+            defaults["scope"] = scope.forTraining(profiler).rawValue
             defaults["profile-method"] = profiler.rawValue
             if profiler != .random { defaults["profile-steps"] = "\(profiler.defaultSteps)" }
         }

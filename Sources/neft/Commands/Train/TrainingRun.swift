@@ -199,7 +199,7 @@ struct TrainingRun {
         let share = try command.top.share().fraction
         return try session.together { () throws -> NeuronMask in
             try MaskAgreement.select(
-                share: share, scope: command.scope.scope ?? .forTraining, filter: command.scope.filter, from: profile,
+                share: share, scope: command.scope.forTraining(method), filter: command.scope.filter, from: profile,
                 over: session.communicator)
         }
     }
