@@ -4,7 +4,7 @@ import Reporting
 
 /// A mask in a few lines for people.
 struct MaskSummary {
-    let lines: [String]
+    private(set) var lines: [String]
 
     /// `total`: number of neurons of the model.
     init(_ mask: NeuronMask, of total: Int) {
@@ -13,8 +13,11 @@ struct MaskSummary {
         let kinds = Projection.allCases.map { "\($0.shortName) \(mask.count(of: $0))" }.joined(separator: ", ")
         lines = [
             "\(mask.count) of \(total) neurons selected (\(share)%), in \(layers) layers", "by projection: \(kinds)",
-            "channels written to: o \(mask.channels(of: .output)), down \(mask.channels(of: .down))",
         ]
+        let writing = [Projection.output, .down].filter { mask.count(of: $0) > 0 }
+        guard !writing.isEmpty else { return }
+        let channels = writing.map { "\($0.shortName) \(mask.channels(of: $0))" }.joined(separator: ", ")
+        lines.append("channels written to: \(channels)")
     }
 }
 

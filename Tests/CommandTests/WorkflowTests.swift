@@ -1,4 +1,6 @@
 import Foundation
+import Models
+import Neurons
 import TestSupport
 import Testing
 
@@ -122,6 +124,12 @@ struct WorkflowTests {
             sandbox, ["select", "--scores", "profile.safetensors", "--top", "10%", "-o", "neurons.safetensors"])
         #expect(selected["selectedNeurons"] as? Int == 51)
         #expect((selected["projections"] as? [String: Int])?.values.reduce(0, +) == 51)
+        let mask = try NeuronMask.load(sandbox.path("neurons.safetensors"))
+        let channels = try #require(selected["channels"] as? [String: Int])
+        for (name, projection) in [("o", Projection.output), ("down", .down)] {
+            let rows = mask.modules.filter { $0.projection == projection }.flatMap(\.rows)
+            #expect(channels[name] == Set(rows).count)
+        }
         let trained = try await json(
             sandbox,
             Self.train.filter { $0 != "--top" && $0 != "10%" } + ["-o", "RUN", "--neurons", "neurons.safetensors"])
