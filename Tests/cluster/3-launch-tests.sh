@@ -73,7 +73,8 @@ no_stand_ins() { ! pgrep -f "$tests/stand-in" >/dev/null; }
 # A rank that has not said so yet may not be ready for signals either.
 both_ranks_are_up() { [ "$(grep -c '^rank [01] of 2' "$work/out")" = 2 ]; }
 press_ctrl_c() { # TIMES STAND-IN'S TASK
-    env NEFT="$tests/stand-in" \
+    # Where the tests run in the background of a script, INT is ignored from the start.
+    env --default-signal=INT NEFT="$tests/stand-in" \
         python3 "$tests/press-ctrl-c.py" "$1" '(?s)rank [01] of 2.*rank [01] of 2' cluster/launch -n 2 -- "$2"
 }
 
