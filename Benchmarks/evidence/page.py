@@ -103,7 +103,7 @@ def label(run):
     if run["method"] == "weight-shift" and run["profilingSteps"] != 50:
         text += f" after {run['profilingSteps']} steps"
     text += {"global": "", "layer": " of each layer", "projection": " of each projection",
-             "spread": " of each projection, spread"}[run.get("scope", "global")]
+             "spread": ", spread"}[run.get("scope", "global")]
     return text + (f", found on {run['foundOn']}" if run["foundOn"] else "")
 
 
