@@ -97,7 +97,7 @@ extension NeuronProfile {
     /// its layer than the same channel is in all on average, times the number of layers. Equal scores are placed in
     /// `NeuronID` order. Nothing where there is only one layer.
     ///
-    /// Profilers favour the same few channels in all layers, and what a layer writes to others is trained less.
+    /// Profilers favour the same few channels in all layers: by score alone, training changes what is written to few others.
     private func channelAdvantages(_ filter: NeuronFilter) throws(NeuronError) -> [Int: [Int]] {
         var advantages: [Int: [Int]] = [:]
         for projection in [Projection.output, .down] {
