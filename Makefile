@@ -27,13 +27,14 @@ test:  ## install what the tests need and run all of them
 test-cluster:  ## run neft on a lab of hosts and under Slurm on this machine (root or sudo; 4 minutes)
 	Tests/cluster/run
 
-test-long:  ## 20,000 strings per tokenizer; damaged files for 10 minutes a reader; exports in other programs; the docs' commands; disturb a run twenty times; install; test as an ordinary user (root; 4 hours)
+test-long:  ## 20,000 strings per tokenizer; damaged files for 10 minutes a reader; exports in other programs; the docs' commands; disturb a run twenty times; install; old processors; test as an ordinary user (root; 4 hours)
 	Tests/long/tokenizers
 	Tests/long/fuzz
 	Tests/long/documentation
 	Tests/long/consumers
 	Tests/long/chaos
 	Tests/long/install
+	Tests/long/old-cpus
 	cluster/make-docs
 	Tests/long/ordinary-user
 

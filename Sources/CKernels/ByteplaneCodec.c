@@ -5,7 +5,7 @@
 #include <string.h>
 
 #if defined(__x86_64__)
-// The start-up check (neft_cpu_is_supported) covers these.
+// The start-up check (CPU.c) covers these.
 #pragma clang attribute push(__attribute__((target("avx2,bmi2"))), apply_to = function)
 #endif
 

@@ -2,14 +2,21 @@
 #include "CKernels.h"
 
 #include <sched.h>
+#include <unistd.h>
 
-int neft_cpu_is_supported(void) {
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-#else
-    return 1;
-#endif
+/// Swift code is compiled for x86-64-v3, so this runs before any of it; C code, but for what asks for more by itself, is
+/// not.
+__attribute__((constructor)) static void require_supported_cpu(void) {
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("x86-64-v3")) return;
+    static const char message[] =
+        "neft: error: this processor: found no x86-64-v3 (AVX2, FMA, BMI2, F16C); expected an Intel processor of 2013 "
+        "(Haswell) or later, or an AMD one of 2015 (Excavator) or later; use another machine\n";
+    if (write(STDERR_FILENO, message, sizeof message - 1) < 0) _exit(1);
+    _exit(2);
 }
+#endif
 
 int neft_affinity_cpu_count(void) {
     cpu_set_t set;

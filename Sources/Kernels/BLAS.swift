@@ -11,8 +11,6 @@ public enum BLAS {
 
 /// The processor as this process sees it.
 public enum CPU {
-    /// Whether the CPU has the instructions this program was compiled for (x86-64-v3 on Intel and AMD).
-    public static var isSupported: Bool { neft_cpu_is_supported() != 0 }
     /// Whether the CPU has AVX-512, which the kernel of large products needs; without it OpenBLAS computes them.
     public static var hasPanelKernel: Bool { neft_sgemm_is_available() != 0 }
     /// CPUs this process may run on, as set by `mpirun`, Slurm or taskset; at least 1.

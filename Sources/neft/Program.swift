@@ -6,12 +6,6 @@ import Kernels
 @main
 enum Program {
     static func main() {
-        guard CPU.isSupported else {
-            Console.error(
-                "the processor of \(ProcessInfo.processInfo.hostName) lacks AVX2, FMA or BMI2 (x86-64-v3)"
-            )
-            exit(Failure.badInput)
-        }
         let session: Session
         do {
             session = try Session(environment: ProcessInfo.processInfo.environment)

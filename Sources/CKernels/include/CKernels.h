@@ -11,9 +11,6 @@
 #include "SquareRoot.h"
 #include "StopSignal.h"
 
-/// 1 when this CPU has what the vector code was compiled for (x86-64-v3: AVX2, FMA, BMI2, F16C), else 0.
-int neft_cpu_is_supported(void);
-
 /// Number of CPUs this process may run on (its affinity mask, which `mpirun` and Slurm set), at least 1.
 int neft_affinity_cpu_count(void);
 
