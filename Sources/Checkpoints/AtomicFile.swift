@@ -6,7 +6,7 @@ public enum AtomicFile {
     public static func write(_ path: String, _ body: (FileDescriptorWriter) throws(CheckpointError) -> Void)
         throws(CheckpointError)
     {
-        let temporary = "\(path).writing-\(getpid())"
+        let temporary = aside(path)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure(path, "cannot be created") }
         var closed = false
@@ -24,6 +24,14 @@ public enum AtomicFile {
         guard rename(temporary, path) == 0 else { throw failure(path, "cannot be renamed into place") }
         renamed = true
         flushFolder(of: path)
+    }
+
+    /// Where a file is until it is whole: a name of this process alone, on a file system that several hosts share, too.
+    public static func aside(_ path: String) -> String {
+        var system = utsname()
+        uname(&system)
+        let host = withUnsafeBytes(of: &system.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        return "\(path).writing-\(host)-\(getpid())"
     }
 
     /// Makes a name that was just given survive a power cut.

@@ -1,6 +1,13 @@
 import CKernels
-import Glibc
 import Kernels
+
+/// The rows of a weight as the checkpoint holds it, widened to fp32 when they are asked for.
+public protocol RowSource: Sendable {
+    /// Puts row `row` into `values` `[columns]`. Several threads may do so at once.
+    func read(row: Int, into values: UnsafeMutablePointer<Float>)
+    /// Gives back memory that holds what was read, as far as it can be read again.
+    func release()
+}
 
 /// A named weight in memory: fp32 values, and where products are computed in bfloat16 a rounded copy of them.
 ///
@@ -19,7 +26,7 @@ public final class FloatTensor: @unchecked Sendable {
     /// The bfloat16 values that products read.
     public let half: HalfTensor?
     /// Where `half` is a rounded copy: what it was rounded from.
-    private let exact: FloatTensor?
+    private let exact: (any RowSource)?
     /// Rows whose floats are in place; nil where all of them are.
     private var materialised: [Bool]?
 
@@ -38,8 +45,8 @@ public final class FloatTensor: @unchecked Sendable {
     ///   - name: in Hugging Face checkpoints.
     ///   - shape: sizes, slowest first.
     ///   - half: the values in bfloat16, as many as `shape` says.
-    ///   - exact: of the same shape, where `half` was rounded from it; its floats are what rows begin with.
-    public init(name: String, shape: [Int], half: HalfTensor, exact: FloatTensor? = nil) {
+    ///   - exact: of the same shape, where `half` was rounded from it: what rows begin with.
+    public init(name: String, shape: [Int], half: HalfTensor, exact: (any RowSource)? = nil) {
         let storage = TensorStorage(count: shape.reduce(1, *), isSparse: true)
         self.name = name
         self.shape = shape
@@ -74,7 +81,7 @@ public final class FloatTensor: @unchecked Sendable {
     public func materialise(_ rows: [Int32]?) {
         guard materialised != nil else { return }
         for row in rows ?? (0..<Int32(self.rows)).map({ $0 }) where materialised?[Int(row)] == false {
-            read(row: Int(row), into: pointer + Int(row) * columns)
+            readOriginal(row: Int(row), into: pointer + Int(row) * columns)
             materialised?[Int(row)] = true
         }
         if rows == nil { materialised = nil }
@@ -84,28 +91,19 @@ public final class FloatTensor: @unchecked Sendable {
     /// Puts one row into `values` `[columns]`, whether its floats are in place or not.
     public func copyRow(_ row: Int, to values: UnsafeMutablePointer<Float>) {
         if materialised?[row] == false {
-            read(row: row, into: values)
+            readOriginal(row: row, into: values)
         } else {
             values.update(from: pointer + row * columns, count: columns)
         }
     }
 
     /// The values that a row had before it was materialised.
-    private func read(row: Int, into values: UnsafeMutablePointer<Float>) {
+    private func readOriginal(row: Int, into values: UnsafeMutablePointer<Float>) {
         if let exact {
-            values.update(from: exact.pointer + row * columns, count: columns)
+            exact.read(row: row, into: values)
         } else if let half {
             neft_bf16_to_floats(half.pointer + row * columns, values, columns)
         }
-    }
-
-    /// Gives back the memory of a file's pages until they are read again.
-    private func release() {
-        guard owner is MappedFile else { return }
-        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-        let start = UnsafeMutableRawPointer(pointer).alignedUp(toMultipleOf: page)
-        let end = UnsafeMutableRawPointer(pointer + count).alignedDown(toMultipleOf: page)
-        if start < end { madvise(start, end - start, MADV_DONTNEED) }
     }
 
     /// Rounds floats that have changed into the copy that products read.
@@ -124,10 +122,21 @@ public final class FloatTensor: @unchecked Sendable {
         }
         let scratch = TensorStorage(count: columns)
         for (row, isThere) in materialised.enumerated() {
-            if !isThere { read(row: row, into: scratch.pointer) }
+            if !isThere { readOriginal(row: row, into: scratch.pointer) }
             let start = isThere ? pointer + row * columns : scratch.pointer
             try body(UnsafeBufferPointer(start: start, count: columns))
         }
+    }
+}
+
+/// Rows of a tensor whose floats are in place.
+extension FloatTensor: RowSource {
+    /// Copies a row.
+    public func read(row: Int, into values: UnsafeMutablePointer<Float>) { copyRow(row, to: values) }
+
+    /// Gives back the pages of a mapped file.
+    public func release() {
+        (owner as? MappedFile)?.release(UnsafeRawBufferPointer(UnsafeBufferPointer(start: pointer, count: count)))
     }
 }
 

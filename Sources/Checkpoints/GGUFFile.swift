@@ -143,6 +143,21 @@ public final class GGUFFile: @unchecked Sendable {
     public func floats(
         _ name: String, as hfName: String, shape: [Int], rowOf: ((Int) -> Int)? = nil
     ) throws(CheckpointError) -> FloatTensor {
+        let rows = try self.rows(name, shape: shape, rowOf: rowOf)
+        let storage = TensorStorage(count: shape.reduce(1, *))
+        for row in 0..<rows.count { rows.read(row: row, into: storage.pointer + row * rows.columns) }
+        return FloatTensor(name: hfName, shape: shape, pointer: storage.pointer, owner: storage)
+    }
+
+    /// A tensor's rows, dequantised when they are asked for.
+    ///
+    /// - Parameters:
+    ///   - name: the file's name for it.
+    ///   - shape: what the model needs.
+    ///   - rowOf: where row `i` of the file belongs in the result; nil keeps the order.
+    public func rows(
+        _ name: String, shape: [Int], rowOf: ((Int) -> Int)? = nil
+    ) throws(CheckpointError) -> GGUFRows {
         func failure(_ found: String, _ expected: String, _ hint: String) -> CheckpointError {
             CheckpointError(file: path, item: name, found: found, expected: expected, hint: hint)
         }
@@ -171,11 +186,36 @@ public final class GGUFFile: @unchecked Sendable {
                 "\(file.byteCount - entry.offset) bytes left in the file", "\(overflow ? "more" : "\(needed)") bytes",
                 "the file is truncated: download or copy it again")
         }
-        let storage = TensorStorage(count: rows * columns)
-        for row in 0..<rows {
-            let source = file.base + entry.offset + row * rowBytes
-            type.dequantise(source, storage.pointer + (rowOf?(row) ?? row) * columns, count: columns)
+        var places: [Int]?
+        if let rowOf {
+            var inFile = Array(repeating: 0, count: rows)
+            for row in 0..<rows { inFile[rowOf(row)] = row }
+            places = inFile
         }
-        return FloatTensor(name: hfName, shape: shape, pointer: storage.pointer, owner: storage)
+        return GGUFRows(
+            file: file, start: file.base + entry.offset, type: type, count: rows, columns: columns, rowBytes: rowBytes,
+            places: places)
     }
+}
+
+/// Rows of a tensor in a GGUF file.
+public struct GGUFRows: RowSource, @unchecked Sendable {
+    let file: MappedFile
+    let start: UnsafeMutableRawPointer
+    let type: GGUFElement
+    /// Number of rows.
+    public let count: Int
+    /// Values of a row.
+    public let columns: Int
+    let rowBytes: Int
+    /// Which row of the file each row is; nil where the order is the same.
+    let places: [Int]?
+
+    /// Dequantises a row.
+    public func read(row: Int, into values: UnsafeMutablePointer<Float>) {
+        type.dequantise(start + (places?[row] ?? row) * rowBytes, values, count: columns)
+    }
+
+    /// Gives back the pages of the file.
+    public func release() { file.release(UnsafeRawBufferPointer(start: start, count: count * rowBytes)) }
 }

@@ -93,6 +93,12 @@ public final class HuggingFaceDirectory: @unchecked Sendable {
         return try files[number].floats(name, shape: shape)
     }
 
+    /// A matrix's rows; see `SafetensorsFile.rows`.
+    public func rows(_ name: String, shape: [Int]) throws(CheckpointError) -> any RowSource {
+        guard let number = fileOf[name] else { return try tensor(name, shape: shape) }  // Says what is missing.
+        return try files[number].rows(name, shape: shape)
+    }
+
     /// A weight that is stored as BF16; see `SafetensorsFile.half`.
     public func half(_ name: String, shape: [Int]) throws(CheckpointError) -> HalfTensor? {
         guard let number = fileOf[name] else { return nil }

@@ -36,6 +36,14 @@ public final class MappedFile: @unchecked Sendable {
         base = pages
     }
 
+    /// Gives back the memory of pages that were read, until they are read again. What was written to them is lost.
+    func release(_ bytes: UnsafeRawBufferPointer) {
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let start = UnsafeMutableRawPointer(mutating: bytes.baseAddress!).alignedUp(toMultipleOf: page)
+        let end = UnsafeMutableRawPointer(mutating: bytes.baseAddress! + bytes.count).alignedDown(toMultipleOf: page)
+        if start < end { madvise(start, end - start, MADV_DONTNEED) }
+    }
+
     deinit { munmap(base, byteCount) }
 }
 

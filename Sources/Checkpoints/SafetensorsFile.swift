@@ -126,6 +126,18 @@ public final class SafetensorsFile: @unchecked Sendable {
         return FloatTensor(name: name, shape: entry.shape, pointer: storage.pointer, owner: storage)
     }
 
+    /// A matrix's rows, widened to fp32 when they are asked for.
+    /// - Throws: as `floats`.
+    public func rows(_ name: String, shape: [Int]) throws(CheckpointError) -> any RowSource {
+        let entry = try self.entry(name, shape: shape)
+        guard let type = ElementType(rawValue: entry.type), type == .float16 || type == .bfloat16,
+            let columns = shape.last
+        else { return try floats(name, shape: shape) }
+        return WidenedRows(
+            file: file, start: file.base + entry.bytes.lowerBound, isBFloat16: type == .bfloat16, columns: columns,
+            count: shape.reduce(1, *))
+    }
+
     /// A weight that the file holds as BF16, in place where it is aligned; nil where the file holds another type.
     public func half(_ name: String, shape: [Int]) throws(CheckpointError) -> HalfTensor? {
         let entry = try self.entry(name, shape: shape)
@@ -185,4 +197,25 @@ public final class SafetensorsFile: @unchecked Sendable {
         }
         return entry
     }
+}
+
+/// Rows of a tensor that a safetensors file holds as F16 or BF16.
+private struct WidenedRows: RowSource, @unchecked Sendable {
+    let file: MappedFile
+    let start: UnsafeMutableRawPointer
+    let isBFloat16: Bool
+    let columns: Int
+    /// Values of all rows.
+    let count: Int
+
+    func read(row: Int, into values: UnsafeMutablePointer<Float>) {
+        let source = start + row * columns * 2
+        if isBFloat16 {
+            widenBFloat16(source, values, count: columns)
+        } else {
+            widenFloat16(source, values, count: columns)
+        }
+    }
+
+    func release() { file.release(UnsafeRawBufferPointer(start: start, count: count * 2)) }
 }

@@ -3,18 +3,22 @@ import Foundation
 /// Weights in the form that computes, made once from a checkpoint and mapped by every process that needs them: the ranks
 /// of a node then share one copy in memory.
 ///
-/// A file per checkpoint and element type, named after the checkpoint's files, their sizes and modification times. It is
-/// only an aid: where it cannot be written, every process makes its own copy in memory.
+/// A file per checkpoint and element type, named after the checkpoint's files: their paths, sizes, modification times and
+/// inodes, so that a copy of the checkpoint has a file of its own. It is only an aid: where it cannot be written, every
+/// process makes its own copy in memory.
 public struct WeightCache {
     private let folder: String?
     private let sources: [String]
+    private let onFailure: (CheckpointError) -> Void
 
     /// - Parameters:
     ///   - folder: made if it is not there; nil for none.
     ///   - sources: the checkpoint's files.
-    public init(folder: String?, sources: [String]) {
+    ///   - onFailure: told why a file in `folder` cannot be written.
+    public init(folder: String?, sources: [String], onFailure: @escaping (CheckpointError) -> Void = { _ in }) {
         self.folder = folder
         self.sources = sources
+        self.onFailure = onFailure
     }
 
     /// The cached tensors, made if they are not there yet, one after the other. Several processes may ask at once: one
@@ -33,8 +37,11 @@ public struct WeightCache {
         guard let folder, let key = BaseHash.cacheKey(files: sources, "\(salt) \(type.rawValue) 1") else { return nil }
         let path = "\(folder)/weights-\(key)-\(type.rawValue.lowercased()).safetensors"
         if let known = try? SafetensorsFile(path: path) { return known }
-        guard (try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)) != nil
-        else {
+        do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
+            onFailure(
+                CheckpointError(
+                    file: folder, found: "cannot be created (\(error.localizedDescription))",
+                    expected: "a folder for converted weights", hint: "name another one with --cache"))
             return nil
         }
         let lock = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
@@ -47,6 +54,7 @@ public struct WeightCache {
             }
         }
         if let made = try? SafetensorsFile(path: path) { return made }
+        removeAbandoned(path)
         var writer = SafetensorsWriter()
         var refusal: CheckpointError?
         for (name, shape) in tensors {
@@ -60,8 +68,20 @@ public struct WeightCache {
         do throws(CheckpointError) { try writer.write(to: path) } catch {
             // A file that cannot be written is no fault of the checkpoint.
             if let refusal { throw refusal }
+            onFailure(error)
             return nil
         }
         return try? SafetensorsFile(path: path)
+    }
+
+    /// Removes what processes that were killed left of the same file: nothing was written to it for an hour.
+    private func removeAbandoned(_ path: String) {
+        let start = (path as NSString).lastPathComponent + ".writing-"
+        let folder = (path as NSString).deletingLastPathComponent
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.hasPrefix(start) {
+            var status = stat()
+            guard stat("\(folder)/\(name)", &status) == 0, time(nil) - status.st_mtim.tv_sec > 3600 else { continue }
+            unlink("\(folder)/\(name)")
+        }
     }
 }

@@ -11,11 +11,13 @@ extension Decoder {
     ///   - team: the threads the model will compute on.
     ///   - compute: `.bfloat16` needs `CPU.hasBFloat16`.
     ///   - cache: a folder, made if it is not there; nil for none.
+    ///   - onPrivateCopy: told why converted weights cannot be written to `cache`.
     public static func load(
-        _ files: ModelFiles, team: WorkerTeam, compute: ComputeType = .float32, cache: String? = nil
+        _ files: ModelFiles, team: WorkerTeam, compute: ComputeType = .float32, cache: String? = nil,
+        onPrivateCopy: @escaping (CheckpointError) -> Void = { _ in }
     ) throws(CheckpointError) -> Decoder {
         let source = try WeightSource(files)
-        let cache = WeightCache(folder: cache, sources: files.paths)
+        let cache = WeightCache(folder: cache, sources: files.paths, onFailure: onPrivateCopy)
         let all = tensors(of: source.configuration)
         let matrices = all.filter { $0.shape.count > 1 }
         let salt = "architecture=\(source.architecture)"
@@ -33,20 +35,26 @@ extension Decoder {
                 return FloatTensor(name: name, shape: shape, half: half)
             }
         }
+        if compute == .bfloat16 {
+            let halves = try cache.tensors(
+                .bfloat16, salt: salt, matrices.map { ($0.name, $0.shape) }, source.floats)
+            return try decoder { (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
+                guard shape.count > 1 else { return try source.floats(name, shape) }
+                let half: HalfTensor
+                if let cached = try halves?.half(name, shape: shape) {
+                    half = cached
+                } else {
+                    half = HalfTensor(rounding: try source.floats(name, shape))
+                }
+                return FloatTensor(name: name, shape: shape, half: half, exact: try source.rows(name, shape))
+            }
+        }
         var converted: SafetensorsFile?
         if !all.allSatisfy({ source.isSingle($0.name) }) {
             converted = try cache.tensors(.float32, salt: salt, all.map { ($0.name, $0.shape) }, source.floats)
         }
-        func floats(_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor {
-            if let converted { try converted.floats(name, shape: shape) } else { try source.floats(name, shape) }
-        }
-        guard compute == .bfloat16 else { return try decoder(floats) }
-        let halves = try cache.tensors(.bfloat16, salt: salt, matrices.map { ($0.name, $0.shape) }, floats)
         return try decoder { (name: String, shape: [Int]) throws(CheckpointError) -> FloatTensor in
-            let single = try floats(name, shape)
-            guard shape.count > 1 else { return single }
-            let half = try halves?.half(name, shape: shape) ?? HalfTensor(rounding: single)
-            return FloatTensor(name: name, shape: shape, half: half, exact: single)
+            if let converted { try converted.floats(name, shape: shape) } else { try source.floats(name, shape) }
         }
     }
 
@@ -130,6 +138,15 @@ public struct WeightSource {
         case .huggingFace(let directory): return try directory.tensor(name, shape: shape)
         case .gguf(let file):
             return try file.floats(layout.name(of: name), as: name, shape: shape, rowOf: layout.rows(of: name))
+        }
+    }
+
+    /// A matrix's rows, widened to fp32 when they are asked for.
+    func rows(_ name: String, _ shape: [Int]) throws(CheckpointError) -> any RowSource {
+        switch files {
+        case .huggingFace(let directory): return try directory.rows(name, shape: shape)
+        case .gguf(let file):
+            return try file.rows(layout.name(of: name), shape: shape, rowOf: layout.rows(of: name))
         }
     }
 

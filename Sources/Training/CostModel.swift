@@ -182,6 +182,29 @@ public struct CostModel: Sendable {
         return Double(values) * 4 / 1_048_576 + 60
     }
 
+    /// MiB of a host's ranks together: what frozen weights take once, everything else for each of them.
+    /// - Parameters:
+    ///   - plan: what is to be trained, and how; its `ranksPerHost`, or all ranks if they are fewer.
+    ///   - updates: whether weights change; else there are gradients only.
+    public static func hostMemoryMiB(_ plan: Plan, updates: Bool = true) -> Double {
+        let ranks = Double(min(plan.ranks, plan.ranksPerHost))
+        let shared = sharedMiB(plan, updates: updates)
+        return ranks * (memoryMiB(plan, updates: updates) - shared) + shared
+    }
+
+    /// MiB of the weights' pages that no trained row touches. Trained rows are taken to lie anywhere.
+    private static func sharedMiB(_ plan: Plan, updates: Bool) -> Double {
+        let c = plan.configuration
+        let projections = projectionValues(c)
+        guard !updates || plan.selectedCount <= projections else { return 0 }  // All weights.
+        let size = plan.compute == .bfloat16 ? 2 : 4
+        let trained = updates ? Double(plan.selectedCount) / Double(projections) : 0
+        let rowsOfAPage = 4096 / Double(c.hiddenSize * size) + 1
+        let embedding = Double(c.vocabularySize * c.hiddenSize * (c.tiedHead ? 1 : 2))
+        let frozen = Double(projections) * pow(1 - trained, rowsOfAPage) + embedding
+        return frozen * Double(size) / 1_048_576
+    }
+
     private static func leavesPerRank(_ plan: Plan) -> Int {
         let leaves = (plan.globalBatch + plan.microBatch - 1) / plan.microBatch
         return (leaves + plan.ranks - 1) / plan.ranks

@@ -23,8 +23,10 @@ struct LoadedModel {
     /// `templateName`: `--chat-template`; nil for the model's own.
     /// `adapter`: `--adapter`: trained rows, or a whole trained model that takes the place of the weights.
     /// `compute`: what `Session.compute` says.
+    /// `warn`: told where the weights cannot be shared.
     init(
-        _ options: ModelOptions, templateName: String?, adapter: String? = nil, threads: Int, compute: ComputeType
+        _ options: ModelOptions, templateName: String?, adapter: String? = nil, threads: Int, compute: ComputeType,
+        warn: @escaping (String) -> Void = { _ in }
     ) throws {
         path = options.model
         files = try ModelFiles.open(path)
@@ -41,7 +43,11 @@ struct LoadedModel {
             }
         team = WorkerTeam(threads: threads)
         cacheFolder = options.cache ?? Self.defaultCache.path
-        model = try Decoder.load(trained?.model ?? files, team: team, compute: compute, cache: cacheFolder)
+        model = try Decoder.load(trained?.model ?? files, team: team, compute: compute, cache: cacheFolder) {
+            warn(
+                "\($0.file): \($0.found): every process keeps its own copy of the converted weights; name a folder that "
+                    + "can be written, with space, with --cache")
+        }
         guard tokenizer.vocabularySize <= model.vocabularySize else {
             throw CommandError(
                 path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens for a model of \(model.vocabularySize)",

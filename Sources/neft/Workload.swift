@@ -24,7 +24,8 @@ struct Workload {
         let dataHash = try session.requireAgreement(onFile: file)
         let (loaded, dataset) = try session.agree {
             let loaded = try LoadedModel(
-                model, templateName: template.chatTemplate, adapter: adapter, threads: threads, compute: compute)
+                model, templateName: template.chatTemplate, adapter: adapter, threads: threads, compute: compute,
+                warn: session.console.warn)
             let context = loaded.model.contextLength
             guard data.maxLength ?? 0 <= context else {
                 throw CommandError(

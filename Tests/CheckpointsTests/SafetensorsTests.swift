@@ -126,7 +126,7 @@ import Testing
     @Test func aFullDiskIsReported() throws {
         // /dev/full cannot be renamed over, so the writer is pointed at it through a link in place of its own file.
         let path = folder.file("full")
-        #expect(symlink("/dev/full", "\(path).writing-\(getpid())") == 0)
+        #expect(symlink("/dev/full", AtomicFile.aside(path)) == 0)
         #expect { try AtomicFile.write(String(repeating: "x", count: 1000), to: path) } throws: {
             "\($0)".contains("No space left on device")
         }

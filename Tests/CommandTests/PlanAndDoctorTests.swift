@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import TestSupport
 import Testing
 
@@ -19,6 +20,12 @@ import Testing
         #expect(plans.map { $0["wire"] as? String } == ["raw", "raw", "exact", "bf16"])
         let bytes = plans.compactMap { $0["wireBytesPerStep"] as? Double }
         #expect(bytes[0] == 0 && bytes[1] > bytes[2] && bytes[2] > bytes[3] && bytes[3] > 0)
+        // One rank per host holds what a rank does; two hold less than twice as much.
+        #expect(plans.allSatisfy { $0["hostMemoryMiB"] as? Double == $0["memoryMiB"] as? Double })
+        let shared = try document(try await sandbox.neft(arguments + ["--ranks-per-host", "2", "--json"]))
+        let two = try #require((shared["plans"] as? [[String: Any]])?.last)
+        let (rank, host) = (two["memoryMiB"] as? Double ?? 0, two["hostMemoryMiB"] as? Double ?? 0)
+        #expect(host > 1.9 * rank && host < 2 * rank)
         let table = try await sandbox.neft(arguments)
         #expect(table.stdout.contains("1 Gbit/s per host") && table.stdout.contains("    4  bf16"))
     }
@@ -66,6 +73,23 @@ import Testing
         }
         let outcome = try await sandbox.neft(["doctor", "-m", "nowhere"], ranks: 2)
         #expect(outcome.exitCode == 2 && outcome.stderr.contains("nowhere: no such file"), "\(outcome)")
+    }
+
+    /// Without `--threads`, a rank takes its part of the CPUs that it may use, and no more than a task of Slurm has.
+    @Test(arguments: [
+        ("exec \"$@\"", nil, 1), ("exec \"$@\"", 2, 2), ("exec taskset -c 0 \"$@\"", nil, 0),
+        ("exec taskset -c 0 \"$@\"", 2, 0), ("SLURM_CPUS_PER_TASK=1 exec \"$@\"", nil, 0),
+    ])
+    func threadsByDefault(script: String, ranks: Int?, part: Int) async throws {
+        let sandbox = try Sandbox()
+        let neft = try ProductPath.executable("neft").path
+        let report = try document(
+            try await sandbox.limited(
+                "unset SLURM_CPUS_PER_TASK; " + script, [neft, "doctor", "-m", "model", "--json"], ranks: ranks))
+        let described = try #require(report["ranks"] as? [[String: Any]])
+        #expect(described.count == ranks ?? 1)
+        let expected = part == 0 ? 1 : max(1, CPU.available / part)
+        for rank in described { #expect(rank["threads"] as? Int == expected, "\(rank)") }
     }
 
     // MARK: - Findings

@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Models
 import Neurons
 import TestSupport
@@ -31,6 +32,35 @@ struct WorkflowTests {
         #expect(!outcome.stderr.contains("error"), "\(outcome)")
         return try #require(
             try JSONSerialization.jsonObject(with: Data(outcome.stdout.utf8)) as? [String: Any], "\(outcome)")
+    }
+
+    /// Processes of several jobs at once convert the model into one file; where it cannot be written, they say so.
+    @Test(.enabled(if: CPU.hasBFloat16)) func convertedWeightsAreShared() async throws {
+        let sandbox = try Self.makeSandbox()
+        let command = [
+            try ProductPath.executable("neft").path, "evaluate", "-m", "model", "-d", "train.jsonl", "--metrics",
+            "perplexity", "--compute", "bf16", "--threads", "1",
+        ]
+        let outcome = try await sandbox.limited(
+            "\"$@\" & first=$!; \"$@\" & second=$!; \"$@\" && wait $first && wait $second", command)
+        #expect(outcome.exitCode == 0 && !outcome.stderr.contains("warning"), "\(outcome)")
+        let kept = try FileManager.default.contentsOfDirectory(atPath: sandbox.path(".cache/neft"))
+            .filter { $0.contains("weights-") }
+        #expect(kept.count == 1 && kept[0].hasSuffix("-bf16.safetensors"), "\(kept)")
+        // What a killed process has left of the file is removed by the next that writes it, once it is old.
+        let file = sandbox.path(".cache/neft/\(kept[0])")
+        for (aside, age) in [("a-1", 7200.0), ("b-1", 60)] {
+            try Data("x".utf8).write(to: URL(fileURLWithPath: "\(file).writing-\(aside)"))
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSinceNow: -age)], ofItemAtPath: "\(file).writing-\(aside)")
+        }
+        try FileManager.default.removeItem(atPath: file)
+        #expect(try await sandbox.neft(Array(command.dropFirst())).exitCode == 0)
+        let left = try FileManager.default.contentsOfDirectory(atPath: sandbox.path(".cache/neft"))
+        #expect(left.filter { $0.contains("weights-") }.sorted() == [kept[0], kept[0] + ".writing-b-1"])
+
+        let alone = try await sandbox.neft(Array(command.dropFirst()) + ["--cache", "model/config.json/x"], ranks: 2)
+        #expect(alone.exitCode == 0 && alone.stderr.contains("keeps its own copy of the converted weights"), "\(alone)")
     }
 
     @Test func aRecordedStepIsReplayed() async throws {

@@ -67,6 +67,16 @@ import Testing
         let expected = try ParityFixture.tensors("tiny-\(name)-expected").floats("losses.2").values
         let error = relativeError(model.losses(ParityFixture.batch([rows[2]])), expected)
         #expect(error < 0.02 && error > 1e-6)
+        // Rows begin with the values of the file, not with rounded ones; what is kept is one file, of GGUF models.
+        let single = try load(ParityFixture.path(file))
+        for (half, exact) in zip(model.parameters, single.parameters) {
+            #expect(half.tensor.values == exact.tensor.values, "\(half.tensor.name)")
+            half.tensor.materialise([0])
+            #expect((0..<half.columns).allSatisfy { half.tensor.pointer[$0] == exact.tensor.pointer[$0] })
+        }
+        let kept = try folder.names
+        #expect(kept.count == (file.hasSuffix(".gguf") ? 1 : 0), "\(kept)")
+        #expect(kept.allSatisfy { $0.hasSuffix("-bf16.safetensors") }, "\(kept)")
     }
 
     @Test(arguments: families) func bothFilesHaveTheSameHash(name: String) throws {

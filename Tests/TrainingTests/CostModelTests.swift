@@ -95,4 +95,28 @@ struct CostModelTests {
         let messages = 32.0  // four buckets of 8 MiB
         #expect(abs(difference - (levels - messages)) < 1)
     }
+
+    /// The ranks of a host hold frozen weights once; a rank that changes all of them holds its own.
+    @Test func memoryOfAHost() {
+        for compute in [ComputeType.float32, .bfloat16] {
+            var one = plan(ranks: 4)
+            (one.compute, one.ranksPerHost) = (compute, 1)
+            var four = one
+            four.ranksPerHost = 4
+            func host(_ plan: CostModel.Plan, _ updates: Bool) -> Double {
+                CostModel.hostMemoryMiB(plan, updates: updates)
+            }
+            let rank = CostModel.memoryMiB(one, updates: false)
+            let size = compute == .bfloat16 ? 2.0 : 4.0
+            let weights = (106_168_320.0 + 49152 * 576) * size / 1_048_576
+            #expect(host(one, false) == rank)
+            #expect(abs(host(four, false) - (4 * (rank - weights) + weights)) < 1)
+            #expect(host(four, true) > host(four, false))
+            // Each trained row makes a page or two private.
+            let trained = CostModel.memoryMiB(one)
+            #expect(host(four, true) < 4 * trained - 2 * weights && host(four, true) > 4 * trained - 3 * weights)
+            four.selectedCount = 134_515_008
+            #expect(host(four, true) == 4 * CostModel.memoryMiB(four))
+        }
+    }
 }

@@ -64,7 +64,7 @@ struct PlanCommand: SessionCommand {
             "\(Human.count(first.plan.selectedCount)) selected values, "
                 + "\(batch.sizes.globalBatch) rows of \(batch.rowTokens) tokens per step, \(machines.link) per host, "
                 + "\(Int(cost.constants.gigaflops.rounded())) Gflop/s per rank",
-            "ranks  wire   MiB/rank  sent MB  compute s  exchange s  waited s  step s  tokens/s  efficiency",
+            "ranks  wire   MiB/rank  MiB/host  sent MB  compute s  exchange s  waited s  step s  tokens/s  efficiency",
         ]
         for (plan, predictions) in rows {
             for prediction in predictions {
@@ -72,8 +72,8 @@ struct PlanCommand: SessionCommand {
                 lines.append(
                     String(format: "%5d  ", plan.ranks) + wire.padding(toLength: 6, withPad: " ", startingAt: 0)
                         + String(
-                            format: "%9.0f  %7.1f  %9.3f  %10.3f  %8.3f  %6.3f  %8.0f  %10.2f",
-                            CostModel.memoryMiB(plan),
+                            format: "%9.0f  %8.0f  %7.1f  %9.3f  %10.3f  %8.3f  %6.3f  %8.0f  %10.2f",
+                            CostModel.memoryMiB(plan), CostModel.hostMemoryMiB(plan),
                             prediction.wireBytes / 1e6, prediction.computeSeconds,
                             prediction.reduceSeconds + prediction.shareSeconds, prediction.exposedSeconds,
                             prediction.stepSeconds, prediction.tokensPerSecond, prediction.efficiency))
@@ -111,6 +111,7 @@ struct PlanCommand: SessionCommand {
                         [
                             "ranks": .int(plan.ranks), "wire": .string(prediction.wire.rawValue),
                             "memoryMiB": .double(CostModel.memoryMiB(plan)),
+                            "hostMemoryMiB": .double(CostModel.hostMemoryMiB(plan)),
                             "wireBytesPerStep": .double(prediction.wireBytes),
                             "computeSeconds": .double(prediction.computeSeconds),
                             "reduceSeconds": .double(prediction.reduceSeconds),

@@ -35,7 +35,7 @@ extension Session {
                 rowTokens: tokens, rowTargets: targets, ranks: communicator.size, ranksPerHost: neighbours,
                 linkBytesPerSecond: 1, latencySeconds: 0, threads: threads, compute: model.compute,
                 recomputes: model.recomputes)
-            let needed = CostModel.memoryMiB(plan, updates: isTrained) * Double(neighbours)
+            let needed = CostModel.hostMemoryMiB(plan, updates: isTrained)
             let available = HostMemory.availableMiB
             guard needed > Double(available) else { return }
             func gibibytes(_ mebibytes: Double) -> String { "\(Figures.short(mebibytes / 1024)) GiB" }

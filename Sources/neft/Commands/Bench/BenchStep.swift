@@ -46,7 +46,8 @@ struct BenchStep: SessionCommand {
         let microBatches = rows.microBatches ?? session.communicator.size
         let (loaded, trained, batches) = try session.agree { () -> (LoadedModel, TrainableRows, any TrainingData) in
             let loaded = try LoadedModel(
-                model, templateName: rows.data == nil ? "none" : nil, threads: threads, compute: compute)
+                model, templateName: rows.data == nil ? "none" : nil, threads: threads, compute: compute,
+                warn: session.console.warn)
             loaded.model.recomputes = memory.recompute
             return (loaded, try trainable(in: loaded.model), try data(for: loaded, microBatches: microBatches))
         }
