@@ -67,12 +67,13 @@ class Data:
 @dataclasses.dataclass(frozen=True)
 class Method:
     """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`), by a `scope` of
-    neft select."""
+    neft select, in some `projections` alone (gate,up) or in all."""
     kind: str
     percent: int = 6
     steps: int = 0
     found_on: Data | None = None
     scope: str = "global"
+    projections: str = ""
 
     @property
     def of_neurons(self):
@@ -89,7 +90,12 @@ class Method:
         name = f"{self.kind}-{self.percent}"
         if self.of_neurons and self.steps:
             name += f"-after-{self.steps}"
-        return name + SUFFIXES[self.scope] + (f"-of-{self.found_on.name}" if self.found_on else "")
+        return name + self.choice + (f"-of-{self.found_on.name}" if self.found_on else "")
+
+    @property
+    def choice(self):
+        """What the scope and the projections add to a name."""
+        return SUFFIXES[self.scope] + (f"-in-{self.projections.replace(',', '-')}" if self.projections else "")
 
 
 class Lab:
@@ -224,7 +230,7 @@ class Lab:
         profile = self.profile(data, method, seed)
         if self.dry:
             return None
-        path = profile.with_name(f"{profile.name}-{method.percent}{SUFFIXES[method.scope]}.neurons")
+        path = profile.with_name(f"{profile.name}-{method.percent}{method.choice}.neurons")
         if path.exists():
             return path
 
@@ -233,8 +239,9 @@ class Lab:
 
         def select(share):
             aside.unlink(missing_ok=True)
+            within = ["--projections", method.projections] if method.projections else []
             return self.parameters(self.run("select", "--scores", profile, "--top", f"{100 * share:.4f}%", "--scope",
-                                            method.scope, "-o", aside, ranks=1)["projections"])
+                                            method.scope, *within, "-o", aside, ranks=1)["projections"])
         share, target = method.percent / 100, self.projection_weights() * method.percent / 100
         tried = {}
         for _ in range(15):
@@ -273,7 +280,7 @@ class Lab:
                       "name": method.name, "percent": method.percent, "rate": rate, "seed": seed,
                       "profilingSteps": method.profiling_steps if method.of_neurons else None,
                       "foundOn": method.found_on.name if method.found_on else None, "scope": method.scope,
-                      "validationLoss": None}
+                      "projections": method.projections, "validationLoss": None}
             if done is not None:
                 lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
                 curve = [(line["step"], line["validationLoss"]) for line in lines if "validationLoss" in line]

@@ -104,6 +104,8 @@ def label(run):
         text += f" after {run['profilingSteps']} steps"
     text += {"global": "", "layer": " of each layer", "projection": " of each projection",
              "spread": ", spread"}[run.get("scope", "global")]
+    if run.get("projections"):
+        text += f", in {run['projections'].replace(',', ', ')}"
     return text + (f", found on {run['foundOn']}" if run["foundOn"] else "")
 
 
