@@ -66,8 +66,11 @@ struct BenchTests {
     }
 
     /// After the first steps a step asks for no memory: eight more steps do not ask eight times more.
-    @Test(arguments: ["fp32", "bf16"], [false, true])
-    func stepsAllocateNothing(compute: String, recompute: Bool) async throws {
+    @Test(arguments: [
+        ("fp32", false, nil), ("fp32", true, nil), ("bf16", false, nil), ("bf16", true, nil), ("fp32", false, 2),
+        ("bf16", true, 2),
+    ])
+    func stepsAllocateNothing(compute: String, recompute: Bool, ranks: Int?) async throws {
         let sandbox = try Sandbox()
         let library = sandbox.path("count.so")
         let source = FixturePath.committed("allocations/count.c")
@@ -80,11 +83,13 @@ struct BenchTests {
         func allocations(steps: Int) async throws -> Int {
             let neft = try ProductPath.executable("neft").path
             let outcome = try await sandbox.limited(
-                "LD_PRELOAD='\(library)' ALLOCATIONS=count exec \"$@\"",
-                [neft] + Self.step + options + ["--timed-steps", "\(steps)"])
+                "LD_PRELOAD='\(library)' ALLOCATIONS=count-${OMPI_COMM_WORLD_RANK:-0} exec \"$@\"",
+                [neft] + Self.step + options + ["--timed-steps", "\(steps)"], ranks: ranks)
             #expect(outcome.exitCode == 0, "\(outcome)")
-            let text = String(decoding: try sandbox.read("count"), as: UTF8.self)
-            return try #require(Int(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+            return try (0..<(ranks ?? 1)).reduce(0) { sum, rank in
+                let text = String(decoding: try sandbox.read("count-\(rank)"), as: UTF8.self)
+                return sum + (try #require(Int(text.trimmingCharacters(in: .whitespacesAndNewlines))))
+            }
         }
         let (few, many) = (try await allocations(steps: 2), try await allocations(steps: 10))
         #expect(few > 0)

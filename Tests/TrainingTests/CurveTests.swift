@@ -1,4 +1,5 @@
 import Checkpoints
+import Foundation
 import Collectives
 import Datasets
 import Kernels
@@ -76,6 +77,37 @@ import Testing
                 #expect(bits(Array(values[range])) == bits(Array(original[range])))
             }
         }
+    }
+
+    /// Training copies the pages that hold trained rows; all others stay those of the file, which processes share.
+    @Test func onlyPagesOfTrainedRowsBecomePrivate() throws {
+        let model = try tiny()
+        let trainable = try ParityFixture.mask("tiny-neurons", for: model)
+        try check(
+            ParityFixture.decode(ParityFixture.Curves.self, "tiny-curves.json").neft,
+            rows: ParityFixture.decode([ParityFixture.Row].self, "rows.json"), model: model, trainable: trainable,
+            tolerance: 1e-4)
+        var pages = Set<UInt>()
+        for entry in trainable.entries {
+            for row in entry.rows! {
+                let start = UInt(
+                    bitPattern: model.parameters[entry.parameter].tensor.pointer + Int(row) * entry.columns)
+                pages.formUnion(start / 4096...(start + UInt(entry.columns) * 4 - 1) / 4096)
+            }
+        }
+        var (isFile, size, dirty) = (false, 0, 0)
+        let mappings = try withExtendedLifetime(model) {
+            let file = try #require(FileHandle(forReadingAtPath: "/proc/self/smaps"))
+            return String(decoding: try #require(try file.readToEnd()), as: UTF8.self)
+        }
+        for line in mappings.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words[0].contains("-") { isFile = line.hasSuffix("tiny/model.safetensors") }
+            guard isFile, words.count > 1, let figure = Int(words[1]) else { continue }
+            if words[0] == "Size:" { size += figure }
+            if words[0] == "Private_Dirty:" { dirty += figure }
+        }
+        #expect(dirty == 4 * pages.count && dirty > 0 && dirty < size, "\(dirty) of \(size) KiB, \(pages.count) pages")
     }
 
     @Test func everyWeightOfATinyModel() throws {

@@ -34,6 +34,20 @@ int posix_memalign(void **memory, size_t alignment, size_t size) {
     return next(memory, alignment, size);
 }
 
+void *aligned_alloc(size_t alignment, size_t size) {
+    static void *(*next)(size_t, size_t);
+    if (!next) next = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, "aligned_alloc");
+    note(size);
+    return next(alignment, size);
+}
+
+// dlsym itself asks for memory with calloc.
+extern void *__libc_calloc(size_t, size_t);
+void *calloc(size_t number, size_t size) {
+    note(number * size);
+    return __libc_calloc(number, size);
+}
+
 void *mmap(void *address, size_t size, int protection, int flags, int file, off_t offset) {
     static void *(*next)(void *, size_t, int, int, int, off_t);
     if (!next) next = (void *(*)(void *, size_t, int, int, int, off_t))dlsym(RTLD_NEXT, "mmap");
