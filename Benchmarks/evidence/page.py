@@ -154,6 +154,8 @@ def best_neurons(task, *kinds):
 
 def compared(task, ours, theirs):
     """In words."""
+    if theirs is None:
+        return "not run"
     diverged = task.diverged(theirs) if theirs in task.tried else 0
     if not task.runs.get(theirs):
         return f"{diverged} diverged, none tested" if diverged else "not run"
@@ -168,7 +170,7 @@ def verdicts(tasks):
         best = best_neurons(task)
         if best is None:
             continue
-        against = [compared(task, best, name) for name in ("full", "lora-6", "random-6")]
+        against = [compared(task, best, name) for name in ("full", "lora-6", best_neurons(task, "random"))]
         forgetting = "not run"
         if task.runs.get("full"):
             ours, full = (task.values(name, "outside", "loss") for name in (best, "full"))
@@ -182,7 +184,7 @@ def verdicts(tasks):
 def curves(task, images):
     """Validation loss by bytes and by time on two hosts with a link of 1 Gbit/s, as pictures and at equal amounts. What
     finding the neurons costs comes first."""
-    names = [name for name in task.order() if name in ("full", "lora-6", "random-6", best_neurons(task))]
+    names = [name for name in task.order() if name in ("full", "lora-6", best_neurons(task, "random"), best_neurons(task))]
     costs = task.costs or {"steps": {}, "profiling": {}}
 
     def finding(run):
@@ -270,7 +272,7 @@ def transfer(tasks):
              "| | " + " | ".join(sources) + " | random |", "|---" * (2 + len(sources)) + "|"]
     for name in sources:
         cells = [tasks[name].leading(best if source == name else f"{best}-of-{source}").get(1) for source in sources]
-        cells.append(tasks[name].leading("random-6").get(1))
+        cells.append(tasks[name].leading(best_neurons(tasks[name], "random")).get(1))
         lines.append(f"| {name} | " + " | ".join("" if cell is None else f"{cell:.2f}" for cell in cells) + " |")
     return lines
 
@@ -331,8 +333,9 @@ def claims(tasks):
     rows = []
 
     def against(theirs, name, kind="weight-shift"):
-        found = [(task, *difference(task.leading(ours), task.leading(theirs)))
-                 for task in tasks for ours in [best_neurons(task, kind)] if ours and task.runs.get(theirs)]
+        found = [(task, *difference(task.leading(ours), task.leading(other)))
+                 for task in tasks for ours in [best_neurons(task, kind)]
+                 for other in [best_neurons(task, "random") if theirs == "random" else theirs] if ours and task.runs.get(other)]
         if not found:
             rows.append((name, "not run", ""))
             return
@@ -341,7 +344,7 @@ def claims(tasks):
 
     against("full", "Training the neurons that `weight-shift` finds beats training all weights")
     against("lora-6", "It beats LoRA (here: of as many weights)")
-    against("random-6", "The neurons matter: those found beat as many random ones")
+    against("random", "The neurons matter: those found beat as many random ones")
     against("full", "Training only the neurons that Probeless finds beats training all weights (classification)",
             "probeless")
     watched = [(task, run) for task in tasks for runs in task.runs.values() for run in runs if "sparsity" in run]
@@ -372,8 +375,8 @@ def claims(tasks):
                          ((task, run["dynamics"], run["dynamics"]["effects"]) for task, run in watched))
         rows.append(("Neurons are affected to different degrees, untrained ones too", text, "holds"))
     languages = [task for task in tasks if task.kind == "translation"]
-    carried = [(mean, error) for task in languages for name in task.runs if "-of-" in name and task.runs.get("random-6")
-               for mean, error, _ in [difference(task.leading(name), task.leading("random-6"))]]
+    carried = [(mean, error) for task in languages for name in task.runs if "-of-" in name and best_neurons(task, "random")
+               for mean, error, _ in [difference(task.leading(name), task.leading(best_neurons(task, "random")))]]
     rows.append(("Neurons found on one task help similar tasks",
                  f"{sum(mean > 0 for mean, _ in carried)} of {len(carried)} better than random ones (one seed)" if carried
                  else "not run", "undecided: one seed" if carried else ""))
