@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 
+from transplant import all_rows, rows_of, transplant
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CACHE = pathlib.Path(os.environ.get("NEFT_CACHE") or ROOT / ".cache")
 METRICS = {"translation": "bleu,chrf,perplexity", "summarization": "rouge,perplexity",
@@ -380,6 +382,32 @@ class Lab:
                             "--max-new-tokens", 64, "--against", AGAINST[data.task])
         write(path, self.known(path) | without_details(dynamics, sparsity))
         return "done"
+
+    def transplants(self, data, full, methods):
+        """Validation loss of the untrained model with rows of the one whose every weight was trained: all, or those of the
+        masks that `methods` find."""
+        path = self.results / data.name / "transplants.json"
+        rate = self.best_rate(data, full)
+        masks = {method.name: self.neurons(data, method, 1) for method in methods}
+
+        def work():
+            folder = CACHE / "paper/runs" / data.name / f"{full.name}-{rate}-1/final"
+            if not folder.exists():
+                self.train(data, full, rate, 1, again=True)
+            losses = {}
+            choices = {"nothing": {}, "everything": all_rows(self.model), "projections": all_rows(self.model, "_proj.weight")}
+            choices |= {name: rows_of(mask) for name, mask in masks.items()}
+            with tempfile.TemporaryDirectory(dir=CACHE / "paper") as aside:
+                for name, rows in choices.items():
+                    model = pathlib.Path(aside) / "model"
+                    transplant(pathlib.Path(self.model), folder, rows, model)
+                    losses[name] = self.run("evaluate", "-m", model, "-d", self.rows(data) / "valid.jsonl", "--metrics",
+                                            "perplexity", "--cache", f"{aside}/cache")["loss"]
+                    shutil.rmtree(f"{aside}/cache", ignore_errors=True)
+            write(path, {"rate": rate, "losses": losses})
+            return "done"
+        if not path.exists() and rate is not None:
+            self.job("watch", f"{data.name}: transplants", work)
 
     def costs(self, data, methods, profilers):
         """What a step of each method costs, in turn so that all meet the same machine, and what finding neurons does."""

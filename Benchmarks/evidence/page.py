@@ -48,11 +48,11 @@ class Task:
     def __init__(self, folder):
         self.name = folder.name
         self.runs, self.tried = {}, {}
-        self.untrained = self.costs = None
+        self.untrained = self.costs = self.transplants = None
         for file in sorted(folder.glob("*.json")):
             run = json.loads(file.read_text())
-            if file.name == "costs.json":
-                self.costs = run
+            if file.name in ("costs.json", "transplants.json"):
+                setattr(self, file.stem, run)
                 continue
             self.kind = run["task"]
             if run["method"] == "untrained":
@@ -242,6 +242,22 @@ def costs(task):
     return [*lines, ""]
 
 
+def transplants(task):
+    """What the neurons of each choice carry of a training of all weights."""
+    if not task.transplants:
+        return []
+    losses = task.transplants["losses"]
+    before, after = losses["nothing"], losses["everything"]
+    titles = {"nothing": "none", "everything": "all weights, embedding and norms, too", "projections": LABELS["linear"]}
+    lines = ["Rows of the model whose every weight was trained, put into the untrained one: what the neurons of each choice carry "
+             "of that training, by the validation loss (seed 1).", "",
+             "| rows of the trained model | validation loss | of the gain |", "|---|---|---|"]
+    for name, loss in sorted(losses.items(), key=lambda item: -item[1]):
+        run = next(iter(next(iter(task.tried[name].values())).values())) if name in task.tried else None
+        lines.append(f"| {titles.get(name) or (label(run) if run else name)} | {loss:.3f} | {(before - loss) / (before - after):.0%} |")
+    return [*lines, ""]
+
+
 def profiling(task, images):
     runs = {run["profilingSteps"]: run for name in task.runs for run in task.runs[name][:1]
             if run["method"] == "weight-shift" and run["percent"] == 6 and not run["foundOn"]
@@ -418,6 +434,7 @@ def write_page(results, page, left):
         lines += [f"## {TITLES[task.name]}", "", *table(task), "", *rates(task), ""]
         if "full" in task.runs and best_neurons(task):
             lines += curves(task, images)
+        lines += transplants(task)
         lines += costs(task)
         lines += profiling(task, images)
     lines += ["## Forgetting", "", "Up: better at the task. Right: worse at English quotations, which no task is about.", ""]
