@@ -30,6 +30,7 @@ SUFFIXES = {"global": "", "layer": "-by-layer", "projection": "-by-projection", 
 BATCH = 16
 # A guess of the seconds that the first of a kind takes.
 GUESSES = {"profile": 120, "train": 250, "test": 60, "watch": 90, "costs": 600}
+LINK = 125e6  # bytes a second: 1 Gbit/s
 # Costs are measured over so many steps, of which the first are not counted, in so many rounds.
 COST_STEPS, COST_WARMUP, COST_ROUNDS = 12, 3, 3
 
@@ -69,13 +70,14 @@ class Data:
 @dataclasses.dataclass(frozen=True)
 class Method:
     """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`), by a `scope` of
-    neft select, in some `projections` alone (gate,up) or in all."""
+    neft select, in some `projections` alone (gate,up) or in all; for `training_steps`, or once over the rows."""
     kind: str
     percent: int = 6
     steps: int = 0
     found_on: Data | None = None
     scope: str = "global"
     projections: str = ""
+    training_steps: int = 0
 
     @property
     def of_neurons(self):
@@ -92,7 +94,8 @@ class Method:
         name = f"{self.kind}-{self.percent}"
         if self.of_neurons and self.steps:
             name += f"-after-{self.steps}"
-        return name + self.choice + (f"-of-{self.found_on.name}" if self.found_on else "")
+        name += self.choice + (f"-of-{self.found_on.name}" if self.found_on else "")
+        return name + (f"-for-{self.training_steps}-steps" if self.training_steps else "")
 
     @property
     def choice(self):
@@ -273,16 +276,19 @@ class Lab:
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
             what = self.what(data, method, seed)
-            steps = data.rows // BATCH
+            steps = method.training_steps or data.rows // BATCH
             start = time.time()
             done = self.run("train", "-m", self.model, "-d", self.rows(data), "-o", folder, "--seed", seed,
                             "--learning-rate", rate, "--global-batch", BATCH, "--codec", "zstd",
-                            "--save-every", steps // 4 if method.of_neurons else 0, "--keep", 9, "--eval-every", max(1, steps // 8), *what, may_diverge=True)
+                            "--epochs", math.ceil(steps * BATCH / data.rows), "--max-steps", steps,
+                            "--save-every", steps // 4 if method.of_neurons else 0, "--keep", 9,
+                            "--eval-every", max(1, steps // 8), *what, may_diverge=True)
             result = {"task": data.task, "language": data.language, "rows": data.rows, "method": method.kind,
                       "name": method.name, "percent": method.percent, "rate": rate, "seed": seed,
                       "profilingSteps": method.profiling_steps if method.of_neurons else None,
                       "foundOn": method.found_on.name if method.found_on else None, "scope": method.scope,
-                      "projections": method.projections, "validationLoss": None}
+                      "projections": method.projections,
+                      "trainingSteps": method.training_steps or None, "validationLoss": None}
             if done is not None:
                 lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
                 curve = [(line["step"], line["validationLoss"]) for line in lines if "validationLoss" in line]
@@ -434,6 +440,19 @@ class Lab:
             return "done"
         if not path.exists():
             self.job("costs", f"{data.name}: costs of a step and of finding neurons", work)
+
+    def steps_in_the_time_of(self, data, method, other):
+        """How many steps a method makes while another goes once over the rows, on two hosts with a link of 1 Gbit/s: what
+        finding the neurons takes is counted. None as long as the costs are not measured."""
+        costs = self.known(self.results / data.name / "costs.json")
+        if costs is None:
+            return None
+
+        def seconds(name):
+            cost = costs["steps"][name]
+            return statistics.median(cost["seconds"]) + cost["wireBytes"] / LINK
+        finding = costs["profiling"].get(method.kind, {"seconds": 0})["seconds"]
+        return int((data.rows // BATCH * seconds(other.name) - finding) / seconds(method.name))
 
     def profiling_cost(self, data, kind):
         """Seconds, and the memory of the largest rank."""

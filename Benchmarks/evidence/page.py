@@ -4,7 +4,7 @@ import math
 import statistics
 
 from draw import draw_lines, draw_points
-from lab import LEADING, RATES
+from lab import BATCH, LEADING, LINK, RATES
 
 LABELS = {"full": "all weights", "linear": "all rows of the projections", "lora": "LoRA", "random": "random neurons",
           "weight-shift": "NeFT, `weight-shift`", "gradient": "NeFT, `gradient`", "activation": "NeFT, `activation`",
@@ -20,7 +20,6 @@ FIGURES = {"translation": [("bleu", "BLEU"), ("chrf", "chrF")], "summarization":
            "classification": [("accuracy", "accuracy, %"), ("exactMatch", "exact match, %")]}
 # Student's t of a 95 % interval, by the number of seeds.
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
-LINK = 125e6  # bytes a second: 1 Gbit/s
 
 
 def spread(values, digits=2):
@@ -106,12 +105,14 @@ def label(run):
              "spread": ", spread"}[run.get("scope", "global")]
     if run.get("projections"):
         text += f", in {run['projections'].replace(',', ', ')}"
+    if run.get("trainingSteps"):
+        text += f", {run['trainingSteps']} steps"
     return text + (f", found on {run['foundOn']}" if run["foundOn"] else "")
 
 
 def table(task):
     figures = FIGURES[task.kind]
-    names = [name for name in task.order() if not task.runs[name][0]["foundOn"]
+    names = [name for name in task.order() if not task.runs[name][0]["foundOn"] and "-for-" not in name
              and not (task.runs[name][0]["method"] == "weight-shift" and task.runs[name][0]["profilingSteps"] != 50)]
     lines = ["| trained | weights | rate | seeds | validation loss | " + " | ".join(title for _, title in figures)
              + " | perplexity | outside the task | sent per step |", "|---" * (8 + len(figures)) + "|"]
@@ -148,7 +149,7 @@ def best_neurons(task, *kinds):
     """The way to choose 6 % with the lowest validation loss: by any of these profilers, or by all but random."""
     kinds = kinds or ("weight-shift", "gradient", "activation")
     names = [name for name, runs in task.runs.items() if runs[0]["method"] in kinds and runs[0]["percent"] == 6
-             and not runs[0]["foundOn"] and not name.count("-after-")]
+             and not runs[0]["foundOn"] and not name.count("-after-") and not name.count("-for-")]
     return min(names, key=lambda name: task.loss(name, task.runs[name][0]["rate"]), default=None)
 
 
@@ -223,6 +224,22 @@ def curves(task, images):
             "| trained | " + " | ".join(title for title, _ in columns) + " |", "|---" * (1 + len(columns)) + "|",
             *(f"| {label(task.runs[name][0])} | " + " | ".join(cells[i] for _, cells in columns) + " |"
               for i, name in enumerate(names)), "", *pictures]
+
+
+def equal_time(task):
+    """Longer trainings of neurons, beside what they had the time of."""
+    longer = [name for name in task.order() if "-for-" in name]
+    if not longer:
+        return []
+    key, title = LEADING[task.kind]
+    lines = ["At equal time on two hosts with a link of 1 Gbit/s (seconds of a step by the table of costs, and its bytes by the "
+             "link's speed): neurons, with the search for them, for as long as LoRA and all weights take to go once over the rows.",
+             "", f"| trained | steps | validation loss | {title} | outside the task |", "|---" * 5 + "|"]
+    for name in ["lora-6", "full", *longer]:
+        for run in task.runs.get(name, [])[:1]:
+            lines.append(f"| {label(run)} | {run.get('trainingSteps') or run['rows'] // BATCH} | {run['validationLoss']:.3f} "
+                         f"| {run['test'][key]:.2f} | {run['outside']['perplexity']:.2f} |")
+    return [*lines, ""]
 
 
 def costs(task):
@@ -436,6 +453,7 @@ def write_page(results, page, left):
             lines += curves(task, images)
         lines += transplants(task)
         lines += costs(task)
+        lines += equal_time(task)
         lines += profiling(task, images)
     lines += ["## Forgetting", "", "Up: better at the task. Right: worse at English quotations, which no task is about.", ""]
     for task in tasks:
@@ -445,7 +463,7 @@ def write_page(results, page, left):
         points = [(label(task.runs[name][0]).replace("`", ""), COLOURS[task.runs[name][0]["method"]],
                    statistics.mean(task.values(name, "outside", "loss").values()) - before,
                    statistics.mean(task.leading(name).values())) for name in task.order()
-                  if not task.runs[name][0]["foundOn"] and "-after-" not in name]
+                  if not task.runs[name][0]["foundOn"] and "-after-" not in name and "-for-" not in name]
         picture = f"results-{task.name}-forgetting.svg"
         draw_points(images / picture, f"{TITLES[task.name]}: what is learned and what is forgotten",
                     "rise of the loss outside the task, nats", LEADING[task.kind][1], points)
