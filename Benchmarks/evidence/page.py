@@ -259,19 +259,24 @@ def costs(task):
     return [*lines, ""]
 
 
+def gain(task, name):
+    """The part of the fall of the validation loss that rows of the trained model bring into the untrained one."""
+    losses = task.transplants["losses"]
+    return (losses["nothing"] - losses[name]) / (losses["nothing"] - losses["everything"])
+
+
 def transplants(task):
     """What the neurons of each choice carry of a training of all weights."""
     if not task.transplants:
         return []
     losses = task.transplants["losses"]
-    before, after = losses["nothing"], losses["everything"]
     titles = {"nothing": "none", "everything": "all weights, embedding and norms, too", "projections": LABELS["linear"]}
     lines = ["Rows of the model whose every weight was trained, put into the untrained one: what the neurons of each choice carry "
              "of that training, by the validation loss (seed 1).", "",
              "| rows of the trained model | validation loss | of the gain |", "|---|---|---|"]
     for name, loss in sorted(losses.items(), key=lambda item: -item[1]):
         run = next(iter(next(iter(task.tried[name].values())).values())) if name in task.tried else None
-        lines.append(f"| {titles.get(name) or (label(run) if run else name)} | {loss:.3f} | {(before - loss) / (before - after):.0%} |")
+        lines.append(f"| {titles.get(name) or (label(run) if run else name)} | {loss:.3f} | {gain(task, name):.0%} |")
     return [*lines, ""]
 
 
@@ -378,6 +383,12 @@ def claims(tasks):
     against("full", "Training the neurons that `weight-shift` finds beats training all weights")
     against("lora-6", "It beats LoRA (here: of as many weights)")
     against("random", "The neurons matter: those found beat as many random ones")
+    carried = [(task, best_neurons(task, "weight-shift"), best_neurons(task, "random")) for task in tasks if task.transplants]
+    carried = [(task, *(gain(task, name) for name in names)) for task, *names in carried if None not in names]
+    rows.append(("The neurons found carry more of a training of all weights than others", "; ".join(
+        f"{TITLES[task.name]}: rows of `weight-shift` from the model whose every weight was trained carry {ours:.0%} of its gain, as "
+        f"many random ones {theirs:.0%}" for task, ours, theirs in carried) or "not run",
+        "" if not carried else "holds" if all(ours > theirs for _, ours, theirs in carried) else "does not hold"))
     against("full", "Training only the neurons that Probeless finds beats training all weights (classification)",
             "probeless")
     watched = [(task, run) for task in tasks for runs in task.runs.values() for run in runs if "sparsity" in run]
