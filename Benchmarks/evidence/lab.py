@@ -452,7 +452,10 @@ class Lab:
             cost = costs["steps"][name]
             return statistics.median(cost["seconds"]) + cost["wireBytes"] / LINK
         finding = costs["profiling"].get(method.kind, {"seconds": 0})["seconds"]
-        return int((data.rows // BATCH * seconds(other.name) - finding) / seconds(method.name))
+        # weight-shift is a training of all weights, and gradient sums those of all rows for each batch, uncoded.
+        sent = {"weight-shift": costs["steps"]["full"]["wireBytes"], "gradient": 4 * self.projection_weights() / 2}
+        finding += sent.get(method.kind, 0) * method.profiling_steps / LINK
+        return max(0, int((data.rows // BATCH * seconds(other.name) - finding) / seconds(method.name)))
 
     def profiling_cost(self, data, kind):
         """Seconds, and the memory of the largest rank."""

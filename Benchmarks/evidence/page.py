@@ -388,7 +388,7 @@ def claims(tasks):
     rows.append(("The neurons found carry more of a training of all weights than others", "; ".join(
         f"{TITLES[task.name]}: rows of `weight-shift` from the model whose every weight was trained carry {ours:.0%} of its gain, as "
         f"many random ones {theirs:.0%}" for task, ours, theirs in carried) or "not run",
-        "" if not carried else "holds" if all(ours > theirs for _, ours, theirs in carried) else "does not hold"))
+        "" if not carried else "suggested: one seed" if all(ours > theirs for _, ours, theirs in carried) else "does not hold"))
     against("full", "Training only the neurons that Probeless finds beats training all weights (classification)",
             "probeless")
     watched = [(task, run) for task in tasks for runs in task.runs.values() for run in runs if "sparsity" in run]
