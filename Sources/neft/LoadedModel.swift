@@ -79,7 +79,11 @@ struct LoadedModel {
     func baseHash(cache: String?) throws -> String {
         if let knownHash { return knownHash }
         // Under an adapter the model has other weights by now: the files are read again.
-        let base = adapter == nil ? model : try Decoder.load(files, team: team, cache: cache ?? Self.defaultCache.path)
+        let base =
+            adapter == nil
+            ? model
+            : try Decoder.load(
+                files.reopened(), team: team, compute: model.compute, cache: cache ?? Self.defaultCache.path)
         return Self.hash(of: base, from: files, cache: cache)
     }
 
@@ -94,7 +98,7 @@ struct LoadedModel {
     var untouched: (() throws -> any LanguageModel)? {
         guard adapter == nil else { return nil }
         return { [files, team, model, cacheFolder] in
-            try Decoder.load(files, team: team, compute: model.compute, cache: cacheFolder)
+            try Decoder.load(files.reopened(), team: team, compute: model.compute, cache: cacheFolder)
         }
     }
 

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Kernels
 import Models
@@ -137,6 +138,32 @@ struct WorkflowTests {
         let named = try await json(
             sandbox, ["preview", "-m", "model", "-d", "named.jsonl", "--field", "prompt=question,completion=answer"])
         #expect(named["rowCount"] as? Int == 1)
+    }
+
+    /// The fine-tune of weight-shift leaves nothing behind: every neuron has moved against the original weights, and what is
+    /// trained next begins with them.
+    @Test(arguments: ["fp32", "auto"])
+    func weightShiftGoesBackToTheOriginal(compute: String) async throws {
+        let sandbox = try Self.makeSandbox()
+        let common = Self.train + ["--compute", compute]
+        _ = try await json(
+            sandbox, common + ["--profile-method", "weight-shift", "--profile-steps", "2", "-o", "profiled"])
+        let profile = try SafetensorsFile(path: sandbox.path("profiled/profile.safetensors"))
+        let scores = try profile.entries.keys.sorted().flatMap { try profile.doubles($0) }
+        #expect(scores.count == 512 && scores.allSatisfy { $0 > 0 } && Set(scores).count > 500)
+        _ = try await json(
+            sandbox,
+            common.filter { $0 != "--top" && $0 != "10%" } + [
+                "--neurons", "profiled/neurons.safetensors", "-o", "given",
+            ])
+        let (first, second) = try (
+            SafetensorsFile(path: sandbox.path("profiled/final/adapter.safetensors")),
+            SafetensorsFile(path: sandbox.path("given/final/adapter.safetensors"))
+        )
+        #expect(first.entries.keys == second.entries.keys)
+        for name in first.entries.keys where !name.hasSuffix(".rows") {
+            #expect(try first.floats(name).values == second.floats(name).values, "\(name)")
+        }
     }
 
     @Test(arguments: ["gradient", "weight-shift", "random"])

@@ -18,15 +18,17 @@ extension Session {
         return .float32
     }
 
-    /// The threads this rank computes with: what the user asked for, else this rank's part of the CPUs it may use, and no
-    /// more than Slurm has given a task, which binds it to them on some clusters only. Collective. Warns where ranks ask for more threads than they have CPUs.
+    /// The threads this rank computes with: what the user asked for, else this rank's part of the CPUs it may use; where
+    /// srun started it, no more than a task has, which some clusters do not bind to them. Collective. Warns where ranks ask for more threads than they have CPUs.
     func threads(requested: Int?) -> Int {
         let available = CPU.available
         // Ranks that a launcher has not bound to cores of their own share the same ones.
         let pools = communicator.allGather(Array("\(communicator.hostName) \(ProcessStatus.allowedCPUs)".utf8))
         let sharing = pools.count { $0 == pools[communicator.rank] }
-        let ofTask = ProcessInfo.processInfo.environment["SLURM_CPUS_PER_TASK"].flatMap { Int($0) } ?? available
-        let threads = requested ?? max(1, min(available / sharing, ofTask))
+        let environment = ProcessInfo.processInfo.environment
+        let isMPIRun = environment["OMPI_COMM_WORLD_SIZE"] != nil  // It binds ranks by itself.
+        let ofTask = isMPIRun ? nil : environment["SLURM_CPUS_PER_TASK"].flatMap { Int($0) }
+        let threads = requested ?? max(1, min(available / sharing, ofTask ?? available))
         let report = communicator.allGather(Array("\(threads * sharing) \(available) \(sharing)".utf8))
         for (rank, bytes) in report.enumerated() {
             let figures = String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
