@@ -57,13 +57,19 @@ import Testing
         try Decoder.load(ModelFiles.open(ParityFixture.path("tiny")), team: WorkerTeam(threads: 2))
     }
 
-    @Test func neuronsOfATinyModel() throws {
+    /// The tiny model after a training of the fixture's neurons, whose curve is checked.
+    func trainedNeurons() throws -> (model: Decoder, trainable: TrainableRows) {
         let model = try tiny()
         let trainable = try ParityFixture.mask("tiny-neurons", for: model)
         try check(
             ParityFixture.decode(ParityFixture.Curves.self, "tiny-curves.json").neft,
             rows: ParityFixture.decode([ParityFixture.Row].self, "rows.json"), model: model, trainable: trainable,
             tolerance: 1e-4)
+        return (model, trainable)
+    }
+
+    @Test func neuronsOfATinyModel() throws {
+        let (model, trainable) = try trainedNeurons()
         // The trained rows end where PyTorch's do, and all others have not moved.
         let (final, fresh) = (try ParityFixture.tensors("tiny-neft-final"), try tiny())
         for entry in trainable.entries {
@@ -81,12 +87,7 @@ import Testing
 
     /// Training copies the pages that hold trained rows; all others stay those of the file, which processes share.
     @Test func onlyPagesOfTrainedRowsBecomePrivate() throws {
-        let model = try tiny()
-        let trainable = try ParityFixture.mask("tiny-neurons", for: model)
-        try check(
-            ParityFixture.decode(ParityFixture.Curves.self, "tiny-curves.json").neft,
-            rows: ParityFixture.decode([ParityFixture.Row].self, "rows.json"), model: model, trainable: trainable,
-            tolerance: 1e-4)
+        let (model, trainable) = try trainedNeurons()
         var pages = Set<UInt>()
         for entry in trainable.entries {
             for row in entry.rows! {
