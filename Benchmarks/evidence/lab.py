@@ -412,7 +412,8 @@ class Lab:
                     shutil.rmtree(f"{aside}/cache", ignore_errors=True)
             write(path, {"rate": rate, "losses": losses})
             return "done"
-        if not path.exists() and rate is not None:
+        done = self.known(path) or {"rate": None, "losses": {}}
+        if rate is not None and not (done["rate"] == rate and masks.keys() <= done["losses"].keys()):
             self.job("watch", f"{data.name}: transplants", work)
 
     def costs(self, data, methods, profilers):
@@ -438,14 +439,15 @@ class Lab:
                      for name, seconds in lines.items()}
             write(path, {"steps": steps, "profiling": {kind: self.profiling_cost(data, kind) for kind in profilers}})
             return "done"
-        if not path.exists():
+        # All anew when other methods lead: figures of different hours do not compare.
+        if not all(method.name in (self.known(path) or {"steps": {}})["steps"] for method in methods):
             self.job("costs", f"{data.name}: costs of a step and of finding neurons", work)
 
     def steps_in_the_time_of(self, data, method, other):
         """How many steps a method makes while another goes once over the rows, on two hosts with a link of 1 Gbit/s: what
         finding the neurons takes is counted. None as long as the costs are not measured."""
         costs = self.known(self.results / data.name / "costs.json")
-        if costs is None:
+        if costs is None or not {method.name, other.name} <= costs["steps"].keys():
             return None
 
         def seconds(name):

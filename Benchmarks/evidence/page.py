@@ -136,7 +136,7 @@ def table(task):
 def rates(task):
     lines = ["Validation loss at every rate tried (seed 1):", "", "| trained | " + " | ".join(RATES) + " |",
              "|---" * (1 + len(RATES)) + "|"]
-    for name in sorted(task.tried):
+    for name in sorted(name for name in task.tried if "-for-" not in name):
         cells = []
         for rate in RATES:
             run = task.tried[name].get(rate, {}).get(1)
@@ -283,7 +283,7 @@ def transplants(task):
 def profiling(task, images):
     runs = {run["profilingSteps"]: run for name in task.runs for run in task.runs[name][:1]
             if run["method"] == "weight-shift" and run["percent"] == 6 and not run["foundOn"]
-            and run.get("scope", "global") == "global"}
+            and run.get("scope", "global") == "global" and not run.get("trainingSteps")}
     if len(runs) < 3:
         return []
     key, title = LEADING[task.kind]
