@@ -2,11 +2,12 @@
 """Time and memory of one optimizer step of PyTorch (with PEFT for LoRA) on CPU. Prints one line of JSON.
 
 usage: torch_step.py MODEL_DIR --mode full|lora --threads N --batch N --length N [--dtype fp32|bf16] [--steps N]
-       torch_step.py MODEL_DIR --mode lora --threads N --rows PREVIEW.json --batch N [--sort]
+       torch_step.py MODEL_DIR --mode lora --threads N --rows PREVIEW.json --batch N [--sort | --flatten]
 
 With --rows, the rows of `neft preview --json --batches N` in their batches of 16, cut into micro-batches of --batch rows
 that are padded to their longest; the loss is on the marked tokens, and tokensPerSecond counts real tokens only. --sort
-sorts each batch by length first, which pads least. Without it, --batch rows of --length random tokens, all in the loss.
+sorts each batch by length first, which pads least; --flatten lays the rows of a micro-batch end to end, without padding,
+as transformers' DataCollatorWithFlattening does. Without --rows, --batch rows of --length random tokens, all in the loss.
 Started by torchrun, the ranks train with DistributedDataParallel over gloo, --batch rows each; rank 0 prints, tokens are
 those of all ranks. --micro-batches N: gradients of N such batches are accumulated in a step. heldMiB is the memory that
 all ranks together hold after the last step, what they share counted once.
@@ -35,6 +36,7 @@ parser.add_argument("--steps", type=int, default=6)
 parser.add_argument("--micro-batches", type=int, default=1)
 parser.add_argument("--rows")
 parser.add_argument("--sort", action="store_true")
+parser.add_argument("--flatten", action="store_true")
 options = parser.parse_args()
 torch.set_num_threads(options.threads)
 torch.manual_seed(0)
@@ -62,6 +64,14 @@ def padded(rows):
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
+def flattened(rows):
+    """No row looks at another: transformers sees from the positions where they begin, as long as nothing is cached."""
+    labels = [t if m and i else -100 for row in rows for i, (t, m) in enumerate(zip(row["tokens"], row["lossMask"]))]
+    return {"input_ids": torch.tensor([[t for row in rows for t in row["tokens"]]]),
+            "position_ids": torch.tensor([[i for row in rows for i in range(len(row["tokens"]))]]),
+            "labels": torch.tensor([labels]), "use_cache": False}
+
+
 def steps():
     if not options.rows:
         ids = torch.randint(0, 49000, (options.batch, options.length))
@@ -75,7 +85,7 @@ def steps():
         if options.sort:
             rows.sort(key=lambda row: len(row["tokens"]))
         yield (sum(len(row["tokens"]) for row in rows),
-               [padded(rows[i:i + options.batch]) for i in range(0, len(rows), options.batch)])
+               [(flattened if options.flatten else padded)(rows[i:i + options.batch]) for i in range(0, len(rows), options.batch)])
 
 
 seconds, rates, tokens = [], [], 0

@@ -186,9 +186,10 @@ public struct CostModel: Sendable {
     /// - Parameters:
     ///   - plan: what is to be trained, and how; its `ranksPerHost`, or all ranks if they are fewer.
     ///   - updates: whether weights change; else there are gradients only.
-    public static func hostMemoryMiB(_ plan: Plan, updates: Bool = true) -> Double {
+    ///   - sharing: whether the ranks map one copy of the weights; else each has its own.
+    public static func hostMemoryMiB(_ plan: Plan, updates: Bool = true, sharing: Bool = true) -> Double {
         let ranks = Double(min(plan.ranks, plan.ranksPerHost))
-        let shared = sharedMiB(plan, updates: updates)
+        let shared = sharing ? sharedMiB(plan, updates: updates) : 0
         return ranks * (memoryMiB(plan, updates: updates) - shared) + shared
     }
 

@@ -14,6 +14,8 @@ struct LoadedModel {
     let template: ChatTemplate
     /// The threads the model computes on.
     let team: WorkerTeam
+    /// Whether processes of a host keep one copy of the frozen weights between them.
+    let sharesWeights: Bool
     /// What `--adapter` named.
     let adapter: Adapter?
     /// Known where trained rows were put into the model.
@@ -26,7 +28,7 @@ struct LoadedModel {
     /// `warn`: told where the weights cannot be shared.
     init(
         _ options: ModelOptions, templateName: String?, adapter: String? = nil, threads: Int, compute: ComputeType,
-        warn: @escaping (String) -> Void = { _ in }
+        warn: @escaping (String) -> Void
     ) throws {
         path = options.model
         files = try ModelFiles.open(path)
@@ -43,11 +45,14 @@ struct LoadedModel {
             }
         team = WorkerTeam(threads: threads)
         cacheFolder = options.cache ?? Self.defaultCache.path
+        var isShared = true
         model = try Decoder.load(trained?.model ?? files, team: team, compute: compute, cache: cacheFolder) {
+            isShared = false
             warn(
                 "\($0.file): \($0.found): every process keeps its own copy of the converted weights; name a folder that "
                     + "can be written, with space, with --cache")
         }
+        sharesWeights = isShared
         guard tokenizer.vocabularySize <= model.vocabularySize else {
             throw CommandError(
                 path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens for a model of \(model.vocabularySize)",

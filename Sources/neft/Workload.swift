@@ -25,7 +25,7 @@ struct Workload {
         let (loaded, dataset) = try session.agree {
             let loaded = try LoadedModel(
                 model, templateName: template.chatTemplate, adapter: adapter, threads: threads, compute: compute,
-                warn: session.console.warn)
+                warn: session.warnOfHost)
             let context = loaded.model.contextLength
             guard data.maxLength ?? 0 <= context else {
                 throw CommandError(

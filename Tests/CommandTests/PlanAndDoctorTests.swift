@@ -30,6 +30,38 @@ import Testing
         #expect(table.stdout.contains("1 Gbit/s per host") && table.stdout.contains("    4  bf16"))
     }
 
+    /// What is predicted for the real model is what neft train holds, to 10 %. The weights are not shared here: of a mapped
+    /// file the system may take pages back at any time, but those of the model's own file, read once, may count or not.
+    @Test func planPredictsTheMemoryOfATraining() async throws {
+        let sandbox = try Sandbox()
+        // Without a common beginning, which would be computed once.
+        let rows = ["one", "two", "three", "four"].map { word in
+            #"{"text": "\#(Array(repeating: "\(word) two three four five six", count: 42).joined(separator: " "))"}"#
+        }
+        try sandbox.write("train.jsonl", rows.joined(separator: "\n") + "\n")
+        let size = try #require(FileManager.default.attributesOfItem(atPath: FixturePath.model)[.size] as? Int)
+        let file = Double(size) / 1_048_576
+        let common = ["-m", FixturePath.model, "--global-batch", "4", "--micro-batch", "4", "--threads", "2", "--json"]
+        for options in [["fp32"], ["fp32", "--recompute"], ["auto"], ["auto", "--recompute"]] {
+            let options = common + ["--compute"] + options
+            let plan = try document(
+                try await sandbox.neft(
+                    ["plan", "--top", "6%", "--ranks", "1", "--row-tokens", "253", "--row-targets", "252"] + options))
+            let predicted = try #require((plan["plans"] as? [[String: Any]])?[0]["memoryMiB"] as? Double)
+            try? FileManager.default.removeItem(atPath: sandbox.path("run"))
+            let trained = try document(
+                try await sandbox.neft(
+                    [
+                        "train", "-d", "train.jsonl", "-o", "run", "--profile-method", "random", "--top", "6%",
+                        "--max-steps", "1", "--cache", "train.jsonl/none",
+                    ] + options))
+            let peak = try #require(trained["peakMiB"] as? Double)
+            #expect(
+                peak > 0.9 * predicted && peak < 1.1 * (predicted + file),
+                "\(options): \(predicted) predicted, \(peak) held")
+        }
+    }
+
     @Test func planTakesMeasuredConstants() async throws {
         let sandbox = try Sandbox()
         try sandbox.write("step.json", #"{"gemmGigaflop": 500, "stepSeconds": 2.5}"#)

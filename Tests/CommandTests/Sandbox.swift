@@ -39,10 +39,11 @@ final class Sandbox: Sendable {
     /// Runs `neft` in the folder on one rank without a launcher, or under `mpirun`.
     /// - Parameter meanwhile: called with the process id, of `mpirun` where there is one.
     func neft(
-        _ arguments: [String], ranks: Int? = nil, meanwhile: ((pid_t) async throws -> Void)? = nil
+        _ arguments: [String], ranks: Int? = nil, variables: [String: String] = [:],
+        meanwhile: ((pid_t) async throws -> Void)? = nil
     ) async throws -> ProcessRunner.Outcome {
         let executable = try ProductPath.executable("neft")
-        let environment = ["XDG_CACHE_HOME": path(".cache")]
+        let environment = variables.merging(["XDG_CACHE_HOME": path(".cache")]) { given, _ in given }
         guard let ranks else {
             return try await ProcessRunner.run(
                 executable, arguments, environment: environment, directory: folder, meanwhile: meanwhile)

@@ -79,6 +79,34 @@ import Testing
         #expect(kept.allSatisfy { $0.hasSuffix("-bf16.safetensors") }, "\(kept)")
     }
 
+    /// Directories of other types, and of several: products with rounded weights, rows that begin with the file's own values.
+    @Test(.enabled(if: CPU.hasBFloat16), arguments: [["F32"], ["F16"], ["F32", "BF16", "F16"]])
+    func bfloat16OfOtherTypes(types: [String]) throws {
+        let (directory, folder) = (try TemporaryFolder(), try TemporaryFolder())
+        try FileManager.default.copyItem(
+            atPath: ParityFixture.path("tiny-qwen3/config.json"), toPath: directory.path + "/config.json")
+        // Values that bfloat16 cannot hold.
+        let tensors = try load(ParityFixture.path("tiny-qwen3")).parameters.map { parameter in
+            let tensor = parameter.tensor
+            for i in 0..<tensor.count { tensor.pointer[i] *= 1.0035 }
+            return tensor
+        }
+        try writeCheckpoint(tensors, types: types, to: directory.path + "/model.safetensors")
+        let single = try load(directory.path)
+        let half = try Decoder.load(
+            ModelFiles.open(directory.path), team: WorkerTeam(threads: 2), compute: .bfloat16, cache: folder.path)
+        let batch = ParityFixture.batch([rows[2]])
+        let error = relativeError(half.losses(batch), single.losses(batch))
+        #expect(error < 0.02 && error > 1e-6)
+        for (rounded, exact) in zip(half.parameters, single.parameters) {
+            #expect(rounded.tensor.values == exact.tensor.values, "\(rounded.tensor.name)")
+            rounded.tensor.materialise([0])
+            #expect((0..<rounded.columns).allSatisfy { rounded.tensor.pointer[$0] == exact.tensor.pointer[$0] })
+        }
+        let kept = try folder.names
+        #expect(kept.count == 1 && kept[0].hasSuffix("-bf16.safetensors"), "\(kept)")
+    }
+
     @Test(arguments: families) func bothFilesHaveTheSameHash(name: String) throws {
         func hash(_ file: String) throws -> String {
             let model = try load(ParityFixture.path(file))

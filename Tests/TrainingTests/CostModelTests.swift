@@ -115,6 +115,7 @@ struct CostModelTests {
             // Each trained row makes a page or two private.
             let trained = CostModel.memoryMiB(one)
             #expect(host(four, true) < 4 * trained - 2 * weights && host(four, true) > 4 * trained - 3 * weights)
+            #expect(CostModel.hostMemoryMiB(four, sharing: false) == 4 * trained)
             four.selectedCount = 134_515_008
             #expect(host(four, true) == 4 * CostModel.memoryMiB(four))
         }

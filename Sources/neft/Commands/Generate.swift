@@ -32,7 +32,7 @@ struct Generate: SessionCommand {
         let answer = try session.onRoot { () throws -> (tokens: [Int32], text: String) in
             let loaded = try LoadedModel(
                 model, templateName: template.chatTemplate, adapter: adapter.adapter, threads: threads,
-                compute: compute)
+                compute: compute, warn: session.console.warn)
             let text = loaded.template.render([ChatMessage(role: "user", content: prompt)], addGenerationPrompt: true)
             var tokens = loaded.tokenizer.encode(text)
             if loaded.tokenizer.addsBOS, let bos = loaded.tokenizer.bosToken, tokens.first != bos {

@@ -112,7 +112,7 @@ extension NeuronProfile {
 extension Session {
     /// Runs a profile and shows how far it is. Collective.
     func profile(_ run: ProfilingRun, _ data: any TrainingData, on loaded: LoadedModel) throws -> NeuronProfile {
-        try requireMemory(for: run, model: loaded.model, data: data, threads: loaded.team.threads)
+        try requireMemory(for: run, on: loaded, data: data)
         return try trainingStep {
             try run.run(data: data) { progress in
                 console.progress(

@@ -11,7 +11,8 @@ extension Session {
     }
 
     /// Refuses a profile whose gradients, or fine-tune of all weights, a host's memory has no room for. Collective.
-    func requireMemory(for run: ProfilingRun, model: Decoder, data: any TrainingData, threads: Int) throws {
+    func requireMemory(for run: ProfilingRun, on loaded: LoadedModel, data: any TrainingData) throws {
+        let model = loaded.model
         guard run.method == .gradient || run.method == .weightShift else { return }
         let hosts = communicator.allGather(Array(communicator.hostName.utf8))
         let neighbours = hosts.count { $0 == hosts[communicator.rank] }
@@ -33,9 +34,9 @@ extension Session {
             let plan = CostModel.Plan(
                 configuration: model.configuration, selectedCount: count, globalBatch: leaves, microBatch: 1,
                 rowTokens: tokens, rowTargets: targets, ranks: communicator.size, ranksPerHost: neighbours,
-                linkBytesPerSecond: 1, latencySeconds: 0, threads: threads, compute: model.compute,
+                linkBytesPerSecond: 1, latencySeconds: 0, threads: loaded.team.threads, compute: model.compute,
                 recomputes: model.recomputes)
-            let needed = CostModel.hostMemoryMiB(plan, updates: isTrained)
+            let needed = CostModel.hostMemoryMiB(plan, updates: isTrained, sharing: loaded.sharesWeights)
             let available = HostMemory.availableMiB
             guard needed > Double(available) else { return }
             func gibibytes(_ mebibytes: Double) -> String { "\(Figures.short(mebibytes / 1024)) GiB" }

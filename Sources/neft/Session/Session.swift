@@ -33,6 +33,12 @@ final class Session {
     /// Whether `mpirun` or `srun` started this process.
     var hasLauncher: Bool { mpi != nil }
 
+    /// A warning about this host, of its first rank alone.
+    func warnOfHost(_ text: String) {
+        if isRoot { return console.warn(text) }
+        if let mpi, mpi.localRank == 0 { Console.warning("\(mpi.hostName): \(text)") }
+    }
+
     /// From now on the run ends when a rank is not heard of for `timeout` seconds; 0: it does not. Collective.
     func watchRanks(timeout: Int) {
         guard timeout > 0, let mpi, mpi.size > 1 else { return }

@@ -30,7 +30,9 @@ struct BenchGeneration: SessionCommand {
                     "neft bench generation", found: "\(session.communicator.size) ranks", expected: "one",
                     hint: "start it without mpirun")
             }
-            let decoder = try LoadedModel(model, templateName: "none", threads: threads, compute: compute).model
+            let decoder = try LoadedModel(
+                model, templateName: "none", threads: threads, compute: compute, warn: session.console.warn
+            ).model
             guard sizes.promptLength + generation.maxNewTokens <= decoder.contextLength else {
                 throw CommandError(
                     "--prompt-length and --max-new-tokens",

@@ -47,7 +47,7 @@ struct BenchStep: SessionCommand {
         let (loaded, trained, batches) = try session.agree { () -> (LoadedModel, TrainableRows, any TrainingData) in
             let loaded = try LoadedModel(
                 model, templateName: rows.data == nil ? "none" : nil, threads: threads, compute: compute,
-                warn: session.console.warn)
+                warn: session.warnOfHost)
             loaded.model.recomputes = memory.recompute
             return (loaded, try trainable(in: loaded.model), try data(for: loaded, microBatches: microBatches))
         }

@@ -78,7 +78,7 @@ struct ExportJob {
     private func write(to folder: String) throws -> Tuned {
         let loaded = try LoadedModel(
             command.model, templateName: command.template.chatTemplate, adapter: command.adapter.adapter,
-            threads: threads, compute: .float32)
+            threads: threads, compute: .float32, warn: console.warn)
         guard comparable(try Decoder.configuration(of: loaded.files)) == comparable(loaded.model.configuration) else {
             throw CommandError(
                 command.adapter.adapter ?? loaded.path, found: "a model of other sizes than \(loaded.path)",
@@ -185,13 +185,14 @@ struct ExportJob {
         case .gguf: return try difference(ofModel: folder + "/model.gguf", from: tuned)
         case .ggufAdapter:
             let base = try LoadedModel(
-                command.model, templateName: command.template.chatTemplate, threads: threads, compute: .float32)
+                command.model, templateName: command.template.chatTemplate, threads: threads, compute: .float32,
+                warn: console.warn)
             try GGUFAdapter.apply(folder + "/adapter.gguf", to: base.model, files: base.files)
             return tuned.check.difference(from: base.model)
         case .peft:
             let loaded = try LoadedModel(
                 command.model, templateName: command.template.chatTemplate, adapter: folder, threads: threads,
-                compute: .float32)
+                compute: .float32, warn: console.warn)
             return tuned.check.difference(from: loaded.model)
         }
     }
