@@ -447,7 +447,7 @@ class Lab:
         """How many steps a method makes while another goes once over the rows, on two hosts with a link of 1 Gbit/s: what
         finding the neurons takes is counted. None as long as the costs are not measured."""
         costs = self.known(self.results / data.name / "costs.json")
-        if costs is None or not {method.name, other.name} <= costs["steps"].keys():
+        if costs is None or not {method.name, other.name, "full"} <= costs["steps"].keys():
             return None
 
         def seconds(name):
@@ -455,7 +455,8 @@ class Lab:
             return statistics.median(cost["seconds"]) + cost["wireBytes"] / LINK
         finding = costs["profiling"].get(method.kind, {"seconds": 0})["seconds"]
         # weight-shift is a training of all weights, and gradient sums those of all rows for each batch, uncoded.
-        sent = {"weight-shift": costs["steps"]["full"]["wireBytes"], "gradient": 4 * self.projection_weights() / 2}
+        weights = self.train(data, method, self.best_rate(data, method), 1)["parameters"] * 100 / method.percent
+        sent = {"weight-shift": costs["steps"]["full"]["wireBytes"], "gradient": 4 * weights / 2}
         finding += sent.get(method.kind, 0) * method.profiling_steps / LINK
         return max(0, int((data.rows // BATCH * seconds(other.name) - finding) / seconds(method.name)))
 
