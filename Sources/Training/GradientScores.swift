@@ -69,17 +69,27 @@ struct GradientScores {
     }
 
     /// Adds one batch's gradient, `[trainable.count]`, of which the owned values are read.
-    mutating func add(_ gradient: UnsafePointer<Float>, team: WorkerTeam) {
-        sums.withUnsafeMutableBufferPointer { sums in
-            // Each piece has its own sum: workers share nothing.
-            nonisolated(unsafe) let sums = sums
+    mutating func add(_ gradient: UnsafePointer<Float>, team: WorkerTeam) { add(terms(of: gradient, team: team)) }
+
+    /// What one batch's gradient adds to each piece.
+    func terms(of gradient: UnsafePointer<Float>, team: WorkerTeam) -> [Double] {
+        [Double](unsafeUninitializedCapacity: pieces.count) { terms, count in
+            // Each piece has its own place: workers share nothing.
+            nonisolated(unsafe) let terms = terms
             team.forEachBlock(of: pieces.count, block: 256) { block, _ in
                 for index in block {
                     let piece = pieces[index]
-                    sums[index] += absoluteProducts(piece.weights, gradient + piece.start, count: piece.count)
+                    terms[index] = absoluteProducts(piece.weights, gradient + piece.start, count: piece.count)
                 }
             }
+            count = pieces.count
         }
+    }
+
+    /// Adds what `terms` gave for a batch, on this rank or on another that owns the same values.
+    mutating func add(_ terms: [Double]) {
+        precondition(terms.count == sums.count, "GradientScores: \(terms.count) terms for \(sums.count) pieces")
+        for index in terms.indices { sums[index] += terms[index] }
     }
 
     /// Collective: the score of every row, in packed order, on every rank.

@@ -18,15 +18,16 @@ import Testing
 
     private static func profile(
         _ method: ProfileMethod, steps: Int, communicator: any Communicator, data: ToyData = ToyData(),
-        exchange: ExchangeOptions = .init(), model: Decoder = makeTinyDecoder(),
+        exchange: ExchangeOptions = .init(), model: Decoder = makeTinyDecoder(), takesWholeBatches: Bool = false,
         untouched: (() -> Decoder)? = nil
     ) -> Outcome {
         var outcome = Outcome()
         let before = weightBits(model)
         do {
-            let run = try ProfilingRun(
+            var run = try ProfilingRun(
                 method: method, steps: steps, learningRate: 1e-2, seed: 3, exchange: exchange, model: model,
                 baseHash: "base", communicator: communicator, team: model.team, untouched: untouched)
+            run.takesWholeBatches = takesWholeBatches
             outcome.profile = try run.run(data: data) { outcome.progress.append($0) }
         } catch {
             outcome.error = "\(error)"
@@ -59,6 +60,28 @@ import Testing
                     #expect(outcome.profile == alone.profile, "\(size) ranks, \(mode)")
                     #expect(scores(outcome.profile) == scores(alone.profile), "\(size) ranks, \(mode)")
                 }
+            }
+        }
+    }
+
+    /// Ranks that take whole batches in turn find the same bits as one that takes all, also where the last batches are fewer
+    /// than the ranks; more ranks than batches share each.
+    @Test(arguments: [TinyForm.llama, .biased]) func wholeBatchesGiveTheSameBits(form: TinyForm) {
+        let alone = Self.profile(.gradient, steps: 4, communicator: LocalCommunicator(), model: makeTinyDecoder(form))
+        for (size, steps) in [(2, [2, 4]), (3, [3, 4]), (4, [4]), (8, [1, 2, 3, 4])] {
+            let outcomes = ThreadCommunicator.run(size: size) {
+                Self.profile(
+                    .gradient, steps: 4, communicator: $0, model: makeTinyDecoder(form), takesWholeBatches: true)
+            }
+            #expect(outcomes.count == size)
+            for outcome in outcomes {
+                #expect(outcome.error == nil && outcome.weightsKept)
+                #expect(outcome.progress.map(\.step) == steps)
+                #expect(scores(outcome.profile) == scores(alone.profile), "\(size) ranks")
+                let losses = outcome.progress.compactMap(\.loss).reduce(0, +)
+                #expect(size != 2 || abs(losses * 2 - alone.progress.compactMap(\.loss).reduce(0, +)) < 1e-9)
+                #expect(
+                    outcome.progress.map(\.tokens).reduce(0, +) == alone.progress.map(\.tokens).reduce(0, +))
             }
         }
     }
@@ -199,10 +222,11 @@ import Testing
         #expect(outcome.error?.hasPrefix("--steps: 0; expected at least 1") == true)
     }
 
-    @Test func refusesAGradientThatIsNotFinite() {
+    @Test(arguments: [false, true]) func refusesAGradientThatIsNotFinite(takesWholeBatches: Bool) {
         let outcomes = ThreadCommunicator.run(size: 2) { communicator in
             let model = makeTinyDecoder { name, weights in if name == "model.norm.weight" { weights[0] = .nan } }
-            return Self.profile(.gradient, steps: 1, communicator: communicator, model: model)
+            return Self.profile(
+                .gradient, steps: 2, communicator: communicator, model: model, takesWholeBatches: takesWholeBatches)
         }
         for outcome in outcomes { #expect(outcome.error?.hasPrefix("profile: a gradient that is not finite") == true) }
     }

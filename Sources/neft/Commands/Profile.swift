@@ -112,7 +112,8 @@ extension NeuronProfile {
 extension Session {
     /// Runs a profile and shows how far it is. Collective.
     func profile(_ run: ProfilingRun, _ data: any TrainingData, on loaded: LoadedModel) throws -> NeuronProfile {
-        try requireMemory(for: run, on: loaded, data: data)
+        var run = run
+        run.takesWholeBatches = try requireMemory(for: run, on: loaded, data: data)
         return try trainingStep {
             try run.run(data: data) { progress in
                 console.progress(

@@ -11,12 +11,13 @@ extension Session {
     }
 
     /// Refuses a profile whose gradients, or fine-tune of all weights, a host's memory has no room for. Collective.
-    func requireMemory(for run: ProfilingRun, on loaded: LoadedModel, data: any TrainingData) throws {
+    /// - Returns: whether every host has room for ranks that each sum the gradients of whole batches.
+    func requireMemory(for run: ProfilingRun, on loaded: LoadedModel, data: any TrainingData) throws -> Bool {
         let model = loaded.model
-        guard run.method == .gradient || run.method == .weightShift else { return }
+        guard run.method == .gradient || run.method == .weightShift else { return false }
         let hosts = communicator.allGather(Array(communicator.hostName.utf8))
         let neighbours = hosts.count { $0 == hosts[communicator.rank] }
-        try agree {
+        let hasRoom = try agree {
             var (tokens, targets, longest, leaves) = (0, 0, 0, 1)
             for step in 0..<min(run.steps, data.stepsPerEpoch) {
                 let plan = data.step(step)
@@ -31,14 +32,18 @@ extension Session {
             // One row of all the micro-batch's tokens stands for it.
             let isTrained = run.method == .weightShift
             let count = (isTrained ? model.everyWeight : model.everyNeuron).count
-            let plan = CostModel.Plan(
+            var plan = CostModel.Plan(
                 configuration: model.configuration, selectedCount: count, globalBatch: leaves, microBatch: 1,
                 rowTokens: tokens, rowTargets: targets, ranks: communicator.size, ranksPerHost: neighbours,
                 linkBytesPerSecond: 1, latencySeconds: 0, threads: loaded.team.threads, compute: model.compute,
                 recomputes: model.recomputes)
             let needed = CostModel.hostMemoryMiB(plan, updates: isTrained, sharing: loaded.sharesWeights)
             let available = HostMemory.availableMiB
-            guard needed > Double(available) else { return }
+            if needed <= Double(available) {
+                plan.globalBatch = leaves * plan.ranks
+                return CostModel.hostMemoryMiB(plan, updates: isTrained, sharing: loaded.sharesWeights)
+                    <= Double(available)
+            }
             func gibibytes(_ mebibytes: Double) -> String { "\(Figures.short(mebibytes / 1024)) GiB" }
             throw CommandError(
                 "--profile-method \(run.method.rawValue)",
@@ -48,5 +53,6 @@ extension Session {
                     + "have one micro-batch per rank (--micro-batch, --global-batch), one rank per host, or use "
                     + "--profile-method \(isTrained ? "gradient or activation" : "activation")")
         }
+        return communicator.allGather([hasRoom ? 1 : 0]).allSatisfy { $0 == [1] }
     }
 }
