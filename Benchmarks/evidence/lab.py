@@ -62,6 +62,10 @@ class Data:
     def name(self):
         return f"{self.task}-{self.language}"
 
+    def with_room_for(self, steps):
+        """With as many times the rows as so many steps need, these ones among them; those to test on are the same."""
+        return dataclasses.replace(self, rows=self.rows * max(1, math.ceil(steps * BATCH / self.rows)))
+
     @property
     def folder(self):
         return CACHE / "paper/data" / f"{self.name}-{self.rows}"
@@ -70,7 +74,8 @@ class Data:
 @dataclasses.dataclass(frozen=True)
 class Method:
     """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`), by a `scope` of
-    neft select, in some `projections` alone (gate,up) or in all; for `training_steps`, or once over the rows."""
+    neft select, in some `projections` alone (gate,up) or in all; once over the rows, or for `training_steps` and never
+    twice over a row."""
     kind: str
     percent: int = 6
     steps: int = 0
@@ -85,7 +90,7 @@ class Method:
 
     @property
     def profiling_steps(self):
-        return self.steps or PROFILING_STEPS[self.kind]
+        return self.steps or PROFILING_STEPS.get(self.kind, 0)
 
     @property
     def name(self):
@@ -278,12 +283,12 @@ class Lab:
             what = self.what(data, method, seed)
             steps = method.training_steps or data.rows // BATCH
             start = time.time()
-            done = self.run("train", "-m", self.model, "-d", self.rows(data), "-o", folder, "--seed", seed,
-                            "--learning-rate", rate, "--global-batch", BATCH, "--codec", "zstd",
-                            "--epochs", math.ceil(steps * BATCH / data.rows), "--max-steps", steps,
+            done = self.run("train", "-m", self.model, "-d", self.rows(data.with_room_for(steps)), "-o", folder, "--seed", seed,
+                            "--learning-rate", rate, "--global-batch", BATCH, "--codec", "zstd", "--max-steps", steps,
                             "--save-every", steps // 4 if method.of_neurons else 0, "--keep", 9,
                             "--eval-every", max(1, steps // 8), *what, may_diverge=True)
-            result = {"task": data.task, "language": data.language, "rows": data.rows, "method": method.kind,
+            result = {"task": data.task, "language": data.language, "rows": data.with_room_for(steps).rows,
+                      "method": method.kind,
                       "name": method.name, "percent": method.percent, "rate": rate, "seed": seed,
                       "profilingSteps": method.profiling_steps if method.of_neurons else None,
                       "foundOn": method.found_on.name if method.found_on else None, "scope": method.scope,

@@ -105,8 +105,6 @@ def label(run):
              "spread": ", spread"}[run.get("scope", "global")]
     if run.get("projections"):
         text += f", in {run['projections'].replace(',', ', ')}"
-    if run.get("trainingSteps"):
-        text += f", {run['trainingSteps']} steps"
     return text + (f", found on {run['foundOn']}" if run["foundOn"] else "")
 
 
@@ -233,11 +231,13 @@ def equal_time(task):
         return []
     key, title = LEADING[task.kind]
     lines = ["At equal time on two hosts with a link of 1 Gbit/s (seconds of a step by the table of costs, and its bytes by the "
-             "link's speed): neurons, with the search for them, for as long as LoRA and all weights take to go once over the rows.",
-             "", f"| trained | steps | validation loss | {title} | outside the task |", "|---" * 5 + "|"]
+             "link's speed): for as long as LoRA or all weights take to go once over the rows of the table above, with the search "
+             "for the neurons.", "",
+             f"| trained | steps of {BATCH} rows | different rows | validation loss | {title} | outside the task |", "|---" * 6 + "|"]
     for name in ["lora-6", "full", *longer]:
         for run in task.runs.get(name, [])[:1]:
-            lines.append(f"| {label(run)} | {run.get('trainingSteps') or run['rows'] // BATCH} | {run['validationLoss']:.3f} "
+            steps = run.get("trainingSteps") or run["rows"] // BATCH
+            lines.append(f"| {label(run)} | {steps} | {min(run['rows'], steps * BATCH):,} | {run['validationLoss']:.3f} "
                          f"| {run['test'][key]:.2f} | {run['outside']['perplexity']:.2f} |")
     return [*lines, ""]
 
