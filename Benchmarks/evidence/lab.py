@@ -74,8 +74,8 @@ class Data:
 @dataclasses.dataclass(frozen=True)
 class Method:
     """What is trained: all weights, all rows, LoRA, or the neurons that a profiler finds (on `found_on`), by a `scope` of
-    neft select, in some `projections` alone (gate,up) or in all; once over the rows, or for `training_steps` and never
-    twice over a row."""
+    neft select, in some `projections` alone (gate,up) or in all; once over the rows, or for `training_steps`, which take
+    the time of another method, and never twice over a row."""
     kind: str
     percent: int = 6
     steps: int = 0
@@ -83,6 +83,7 @@ class Method:
     scope: str = "global"
     projections: str = ""
     training_steps: int = 0
+    time_of: str = ""
 
     @property
     def of_neurons(self):
@@ -220,12 +221,16 @@ class Lab:
 
     def projection_weights(self):
         """Weights of all neurons: of the seven projections of all layers."""
+        return self.parameters(self.counts())
+
+    def counts(self):
+        """Neurons of each projection, of all layers."""
         c = json.loads((pathlib.Path(self.model) / "config.json").read_text())
         heads, keys = (c[name] for name in ("num_attention_heads", "num_key_value_heads"))
         head = c.get("head_dim") or c["hidden_size"] // heads
-        return c["num_hidden_layers"] * self.parameters({
-            "q": heads * head, "k": keys * head, "v": keys * head, "o": c["hidden_size"],
-            "gate": c["intermediate_size"], "up": c["intermediate_size"], "down": c["hidden_size"]})
+        rows = {"q": heads * head, "k": keys * head, "v": keys * head, "o": c["hidden_size"],
+                "gate": c["intermediate_size"], "up": c["intermediate_size"], "down": c["hidden_size"]}
+        return {name: c["num_hidden_layers"] * n for name, n in rows.items()}
 
     def parameters(self, counts):
         """Weights in the rows that neft select says it took of each projection."""
@@ -293,7 +298,8 @@ class Lab:
                       "profilingSteps": method.profiling_steps if method.of_neurons else None,
                       "foundOn": method.found_on.name if method.found_on else None, "scope": method.scope,
                       "projections": method.projections,
-                      "trainingSteps": method.training_steps or None, "validationLoss": None}
+                      "trainingSteps": method.training_steps or None, "timeOf": method.time_of or None,
+                      "validationLoss": None}
             if done is not None:
                 lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
                 curve = [(line["step"], line["validationLoss"]) for line in lines if "validationLoss" in line]
@@ -442,7 +448,9 @@ class Lab:
             shutil.rmtree(folder, ignore_errors=True)
             steps = {name: {"seconds": seconds, "peakMiB": peaks[name], "wireBytes": sent[name]}
                      for name, seconds in lines.items()}
-            write(path, {"steps": steps, "profiling": {kind: self.profiling_cost(data, kind) for kind in profilers}})
+            write(path, {"steps": steps, "profiling": {
+                kind: self.profiling_cost(data, kind) | {"wireBytes": self.profiling_bytes(kind, sent["full"])}
+                for kind in profilers}})
             return "done"
         # All anew when other methods lead: figures of different hours do not compare.
         if not all(method.name in (self.known(path) or {"steps": {}})["steps"] for method in methods):
@@ -452,18 +460,22 @@ class Lab:
         """How many steps a method makes while another goes once over the rows, on two hosts with a link of 1 Gbit/s: what
         finding the neurons takes is counted. None as long as the costs are not measured."""
         costs = self.known(self.results / data.name / "costs.json")
-        if costs is None or not {method.name, other.name, "full"} <= costs["steps"].keys():
+        if costs is None or not {method.name, other.name} <= costs["steps"].keys():
             return None
 
         def seconds(name):
             cost = costs["steps"][name]
             return statistics.median(cost["seconds"]) + cost["wireBytes"] / LINK
-        finding = costs["profiling"].get(method.kind, {"seconds": 0})["seconds"]
-        # weight-shift is a training of all weights, and gradient sums those of all rows for each batch, uncoded.
-        weights = self.train(data, method, self.best_rate(data, method), 1)["parameters"] * 100 / method.percent
-        sent = {"weight-shift": costs["steps"]["full"]["wireBytes"], "gradient": 4 * weights / 2}
-        finding += sent.get(method.kind, 0) * method.profiling_steps / LINK
+        finding = costs["profiling"].get(method.kind, {"seconds": 0, "wireBytes": 0})
+        finding = finding["seconds"] + finding["wireBytes"] / LINK
         return max(0, int((data.rows // BATCH * seconds(other.name) - finding) / seconds(method.name)))
+
+    def profiling_bytes(self, kind, of_a_full_step):
+        """That a rank sends while neurons are found: weight-shift is a training of all weights; gradient sends a number for
+        each row, and for each 4,096 values of the rows, of each batch; activation two for each row, once."""
+        rows = sum(self.counts().values())
+        return {"weight-shift": of_a_full_step * PROFILING_STEPS[kind], "activation": 16 * rows,
+                "gradient": 8 * (rows + self.projection_weights() // 4096) * PROFILING_STEPS[kind]}[kind]
 
     def profiling_cost(self, data, kind):
         """Seconds, and the memory of the largest rank."""

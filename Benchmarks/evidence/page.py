@@ -180,7 +180,7 @@ def verdicts(tasks):
     return lines
 
 
-def curves(task, images):
+def curves(task, images, profiling):
     """Validation loss by bytes and by time on two hosts with a link of 1 Gbit/s, as pictures and at equal amounts. What
     finding the neurons costs comes first."""
     names = [name for name in task.order() if name in ("full", "lora-6", best_neurons(task, "random"), best_neurons(task))]
@@ -190,11 +190,8 @@ def curves(task, images):
         return costs["profiling"].get(run["method"], {"seconds": 0})["seconds"]
 
     def first_bytes(run):
-        # weight-shift is a short training of all weights, and gradient sums those of all rows for each batch, uncoded;
-        # the others exchange scores, once.
-        if run["method"] == "weight-shift":
-            return task.bytes_per_step("full") * run["profilingSteps"]
-        return 4 * run["parameters"] * 100 / run["percent"] / 2 * run["profilingSteps"] if run["method"] == "gradient" else 0
+        # As many for every task: they depend on the model.
+        return profiling.get(run["method"], {"wireBytes": 0})["wireBytes"]
 
     axes = [("bytes", "MB that a rank has sent", lambda run, step: (first_bytes(run) + step * task.bytes_per_step(run["name"])) / 1e6)]
     if all(name in costs["steps"] for name in names):
@@ -233,11 +230,15 @@ def equal_time(task):
     lines = ["At equal time on two hosts with a link of 1 Gbit/s (seconds of a step by the table of costs, and its bytes by the "
              "link's speed): for as long as LoRA or all weights take to go once over the rows of the table above, with the search "
              "for the neurons.", "",
-             f"| trained | steps of {BATCH} rows | different rows | validation loss | {title} | outside the task |", "|---" * 6 + "|"]
+             f"| trained | as long as | steps of {BATCH} rows | rows | validation loss | {title} | outside the task |",
+             "|---" * 7 + "|"]
     for name in ["lora-6", "full", *longer]:
         for run in task.runs.get(name, [])[:1]:
             steps = run.get("trainingSteps") or run["rows"] // BATCH
-            lines.append(f"| {label(run)} | {steps} | {min(run['rows'], steps * BATCH):,} | {run['validationLoss']:.3f} "
+            rows = min(run["rows"], steps * BATCH)
+            other = task.runs[run["timeOf"]][0] if run.get("timeOf") else None
+            lines.append(f"| {label(run)} | {label(other) if other else ''} | {steps} "
+                         f"| {rows:,}{'' if rows == steps * BATCH else ', several times'} | {run['validationLoss']:.3f} "
                          f"| {run['test'][key]:.2f} | {run['outside']['perplexity']:.2f} |")
     return [*lines, ""]
 
@@ -253,8 +254,9 @@ def costs(task):
         run = next(iter(next(iter(task.tried[name].values())).values())) if name in task.tried else None
         lines.append(f"| {label(run) if run else name} | {statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f}) "
                      f"| {cost['peakMiB']:,.0f} MiB | {cost['wireBytes'] / 1e6:.1f} MB |")
-    lines += ["", "| finding neurons by | steps | seconds, loading counted | peak of a rank |", "|---" * 4 + "|"]
-    lines += [f"| `{kind}` | {cost['steps'] or 'none'} | {cost['seconds']:.0f} | {cost['peakMiB']:,.0f} MiB |"
+    lines += ["", "| finding neurons by | steps | seconds, loading counted | peak of a rank | sent by a rank |", "|---" * 5 + "|"]
+    lines += [f"| `{kind}` | {cost['steps'] or 'none'} | {cost['seconds']:.0f} | {cost['peakMiB']:,.0f} MiB "
+              f"| {cost['wireBytes'] / 1e6:,.0f} MB |"
               for kind, cost in task.costs["profiling"].items()]
     return [*lines, ""]
 
@@ -461,7 +463,8 @@ def write_page(results, page, left):
             continue
         lines += [f"## {TITLES[task.name]}", "", *table(task), "", *rates(task), ""]
         if "full" in task.runs and best_neurons(task):
-            lines += curves(task, images)
+            measured = next((other.costs for other in tasks if other.costs), {"profiling": {}})
+            lines += curves(task, images, measured["profiling"])
         lines += transplants(task)
         lines += costs(task)
         lines += equal_time(task)

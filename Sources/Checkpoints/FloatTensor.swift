@@ -97,6 +97,14 @@ public final class FloatTensor: @unchecked Sendable {
         }
     }
 
+    /// Where a row's `[columns]` floats are: in place, or in `scratch` `[columns]`, into which they are put then. Several
+    /// threads may ask at once.
+    public func row(_ row: Int, scratch: UnsafeMutablePointer<Float>) -> UnsafePointer<Float> {
+        guard materialised?[row] == false else { return UnsafePointer(pointer + row * columns) }
+        readOriginal(row: row, into: scratch)
+        return UnsafePointer(scratch)
+    }
+
     /// The values that a row had before it was materialised.
     private func readOriginal(row: Int, into values: UnsafeMutablePointer<Float>) {
         if let exact {

@@ -34,7 +34,14 @@ public struct WeightCache {
         _ type: ElementType, salt: String, _ tensors: [(name: String, shape: [Int])],
         _ read: @escaping (_ name: String, _ shape: [Int]) throws(CheckpointError) -> FloatTensor
     ) throws(CheckpointError) -> SafetensorsFile? {
-        guard let folder, let key = BaseHash.cacheKey(files: sources, "\(salt) \(type.rawValue) 1") else { return nil }
+        guard let folder else { return nil }
+        guard let key = BaseHash.cacheKey(files: sources, "\(salt) \(type.rawValue) 1") else {
+            onFailure(
+                CheckpointError(
+                    file: sources.first ?? folder, found: "sizes and times of the files are not known",
+                    expected: "files that stay as they are", hint: "check that they are still there"))
+            return nil
+        }
         let path = "\(folder)/weights-\(key)-\(type.rawValue.lowercased()).safetensors"
         if let known = try? SafetensorsFile(path: path) { return known }
         do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
@@ -71,7 +78,10 @@ public struct WeightCache {
             onFailure(error)
             return nil
         }
-        return try? SafetensorsFile(path: path)
+        do throws(CheckpointError) { return try SafetensorsFile(path: path) } catch {
+            onFailure(error)
+            return nil
+        }
     }
 
     /// Removes what processes that were killed left of the same file: nothing was written to it for an hour.

@@ -186,11 +186,11 @@ public struct CostModel: Sendable {
     /// - Parameters:
     ///   - plan: what is to be trained, and how; its `ranksPerHost`, or all ranks if they are fewer.
     ///   - updates: whether weights change; else there are gradients only.
-    ///   - sharing: whether the ranks map one copy of the weights; else each has its own.
-    public static func hostMemoryMiB(_ plan: Plan, updates: Bool = true, sharing: Bool = true) -> Double {
+    ///   - holdsWeights: whether every rank holds its own copy of the weights already: it is not counted again.
+    public static func hostMemoryMiB(_ plan: Plan, updates: Bool = true, holdsWeights: Bool = false) -> Double {
         let ranks = Double(min(plan.ranks, plan.ranksPerHost))
-        let shared = sharing ? sharedMiB(plan, updates: updates) : 0
-        return ranks * (memoryMiB(plan, updates: updates) - shared) + shared
+        let shared = sharedMiB(plan, updates: updates)
+        return ranks * (memoryMiB(plan, updates: updates) - shared) + (holdsWeights ? 0 : shared)
     }
 
     /// MiB of the weights' pages that no trained row touches. Trained rows are taken to lie anywhere.

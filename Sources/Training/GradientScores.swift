@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 import Kernels
 import Models
@@ -10,10 +11,14 @@ import Models
 struct GradientScores {
     /// A row's values within one block.
     private struct Piece {
+        /// In packed order.
         let row: Int
         let start: Int
         let count: Int
-        let weights: UnsafeMutablePointer<Float>
+        /// Where its weights are: row and first column of a tensor.
+        let tensor: FloatTensor
+        let tensorRow: Int
+        let column: Int
     }
 
     /// Rows of all weights, numbered in packed order.
@@ -21,6 +26,7 @@ struct GradientScores {
     private let pieces: [Piece]
     private var sums: [Double]
     private let parameters: [Parameter]
+    private let longestRow: Int
 
     /// `owned`: the packed values whose gradient this rank has, ascending: those of `SliceLayout.owned(by:)`.
     init(_ trainable: TrainableRows, parameters: [Parameter], owned: [Range<Int>]) {
@@ -30,8 +36,7 @@ struct GradientScores {
         var next = owned.startIndex
         for entry in trainable.entries {
             let parameter = parameters[entry.parameter]
-            parameter.tensor.materialise(entry.rows)
-            let base = parameter.tensor.pointer
+            let tensor = parameter.tensor
             // A bias comes behind the weights of the same rows.
             let firstRow = firstRows[parameter.module] ?? rowCount
             if !parameter.isBias {
@@ -41,14 +46,16 @@ struct GradientScores {
             for index in 0..<entry.rowCount {
                 let start = entry.offset + index * entry.columns
                 let end = start + entry.columns
-                let weights = base + Int(entry.rows?[index] ?? Int32(index)) * entry.columns
+                let row = Int(entry.rows?[index] ?? Int32(index))
                 while next < owned.endIndex, owned[next].upperBound <= start { next += 1 }
                 for range in owned[next...].prefix(while: { $0.lowerBound < end }) {
                     Self.forEachBlock(of: range.clamped(to: start..<end)) { part in
+                        // A bias is one row of its tensor.
+                        let first = row * entry.columns + part.lowerBound - start
                         pieces.append(
                             Piece(
-                                row: firstRow + index, start: part.lowerBound, count: part.count,
-                                weights: weights + (part.lowerBound - start)))
+                                row: firstRow + index, start: part.lowerBound, count: part.count, tensor: tensor,
+                                tensorRow: first / tensor.columns, column: first % tensor.columns))
                     }
                 }
             }
@@ -56,6 +63,7 @@ struct GradientScores {
         self.rowCount = rowCount
         self.pieces = pieces
         self.parameters = parameters
+        longestRow = pieces.map(\.tensor.columns).max() ?? 1
         sums = .init(repeating: 0, count: pieces.count)
     }
 
@@ -77,9 +85,14 @@ struct GradientScores {
             // Each piece has its own place: workers share nothing.
             nonisolated(unsafe) let terms = terms
             team.forEachBlock(of: pieces.count, block: 256) { block, _ in
-                for index in block {
-                    let piece = pieces[index]
-                    terms[index] = absoluteProducts(piece.weights, gradient + piece.start, count: piece.count)
+                // Frozen rows that are computed in bfloat16 take no memory as floats.
+                withUnsafeTemporaryAllocation(of: Float.self, capacity: longestRow) { scratch in
+                    guard let scratch = scratch.baseAddress else { return }
+                    for index in block {
+                        let piece = pieces[index]
+                        let weights = piece.tensor.row(piece.tensorRow, scratch: scratch) + piece.column
+                        terms[index] = absoluteProducts(weights, gradient + piece.start, count: piece.count)
+                    }
                 }
             }
             count = pieces.count

@@ -52,11 +52,12 @@ public struct ProfilingRun {
     public let steps: Int
     /// Of `random`, and noted in the profile.
     public let seed: UInt64
-    /// The signal that asks this rank to stop; 0 for none. Asked once per step.
+    /// The signal that asks this rank to stop; 0 for none. Asked once per step, or round of whole batches.
     public var signal: () -> Int32 = { 0 }
-    /// Of `gradient`, for no more ranks than batches: whether each rank takes whole batches, in turn, so that 8 bytes per
+    /// Of `gradient`: whether each rank takes whole batches, in turn, where that computes no longer, so that a dozen bytes per
     /// neuron and batch travel instead of the gradients. It needs ⌈log₂⌉ of a batch's micro-batches as many partial sums,
-    /// not of a rank's; the scores have the same bits. The same on every rank.
+    /// not of a rank's. The scores have the bits of one rank; otherwise that is so for powers of two of ranks. The same on
+    /// every rank.
     public var takesWholeBatches = false
 
     /// Of `weight-shift`: how the model is fine-tuned.
@@ -131,13 +132,13 @@ public struct ProfilingRun {
     }
 
     /// Memory beside the model: the gradient of every projection row and ⌈log₂⌉ of this rank's micro-batches as many
-    /// partial sums of its size, given back at the end.
+    /// partial sums of its size, of a whole batch's with `takesWholeBatches`. Given back at the end.
     private func gradientProfile(_ data: any TrainingData, _ report: (Progress) throws -> Void) throws -> NeuronProfile
     {
         // The same batch again would add the same scores again.
         let steps = min(steps, data.stepsPerEpoch)
         let scores =
-            if takesWholeBatches, communicator.size > 1, communicator.size <= steps {
+            if takesWholeBatches, wholeBatchesAreAsFast(steps: steps, microBatches: data.maxMicroBatches) {
                 try scoresOfWholeBatches(data, steps: steps, report)
             } else {
                 try scoresOfSharedBatches(data, steps: steps, report)
@@ -148,6 +149,13 @@ public struct ProfilingRun {
                 hint: "the model's weights or the data are damaged")
         }
         return profile(scores, steps: steps)
+    }
+
+    /// By the micro-batches that the busiest rank computes.
+    private func wholeBatchesAreAsFast(steps: Int, microBatches: Int) -> Bool {
+        let ranks = communicator.size
+        func share(_ count: Int) -> Int { (count + ranks - 1) / ranks }
+        return ranks > 1 && share(steps) * microBatches <= steps * share(microBatches)
     }
 
     /// Every rank computes its micro-batches of each batch; the gradients are summed over the ranks.
@@ -187,13 +195,13 @@ public struct ProfilingRun {
             let start = ContinuousClock.now
             let batches = first..<min(first + communicator.size, steps)
             let own = first + communicator.rank
-            let header = StepHeader(step: first, signal: signal())
-            var message = header.bytes
+            var found: [Double] = []
             if batches.contains(own), let gradient = batch.gradient.baseAddress {
                 let loss = try batch.compute(data.step(own)).loss
-                message += ([loss] + scores.terms(of: gradient, team: team)).withUnsafeBytes { Array($0) }
+                found = [loss] + scores.terms(of: gradient, team: team)
             }
-            let all = communicator.allGather(message)
+            let header = StepHeader(step: first, signal: signal())
+            let all = communicator.allGather(header.bytes + found.withUnsafeBytes { Array($0) })
             let stop = try header.agree(with: all.map { StepHeader($0) }, over: communicator)
             var losses = 0.0
             for bytes in all.prefix(batches.count) {

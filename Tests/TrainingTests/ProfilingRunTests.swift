@@ -65,13 +65,15 @@ import Testing
     }
 
     /// Ranks that take whole batches in turn find the same bits as one that takes all, also where the last batches are fewer
-    /// than the ranks; more ranks than batches share each.
+    /// than the ranks. Where that would compute longer, they share each batch.
     @Test(arguments: [TinyForm.llama, .biased]) func wholeBatchesGiveTheSameBits(form: TinyForm) {
-        let alone = Self.profile(.gradient, steps: 4, communicator: LocalCommunicator(), model: makeTinyDecoder(form))
-        for (size, steps) in [(2, [2, 4]), (3, [3, 4]), (4, [4]), (8, [1, 2, 3, 4])] {
+        for (size, steps) in [(2, [2, 4]), (3, [3, 4]), (4, [4]), (8, [4]), (2, [1, 2, 3])] {
+            let count = steps.max() ?? 0
+            let alone = Self.profile(
+                .gradient, steps: count, communicator: LocalCommunicator(), model: makeTinyDecoder(form))
             let outcomes = ThreadCommunicator.run(size: size) {
                 Self.profile(
-                    .gradient, steps: 4, communicator: $0, model: makeTinyDecoder(form), takesWholeBatches: true)
+                    .gradient, steps: count, communicator: $0, model: makeTinyDecoder(form), takesWholeBatches: true)
             }
             #expect(outcomes.count == size)
             for outcome in outcomes {
@@ -79,11 +81,48 @@ import Testing
                 #expect(outcome.progress.map(\.step) == steps)
                 #expect(scores(outcome.profile) == scores(alone.profile), "\(size) ranks")
                 let losses = outcome.progress.compactMap(\.loss).reduce(0, +)
-                #expect(size != 2 || abs(losses * 2 - alone.progress.compactMap(\.loss).reduce(0, +)) < 1e-9)
+                let perStep = Double(count) / Double(steps.count)
+                #expect(size == 3 || abs(losses * perStep - alone.progress.compactMap(\.loss).reduce(0, +)) < 1e-9)
                 #expect(
                     outcome.progress.map(\.tokens).reduce(0, +) == alone.progress.map(\.tokens).reduce(0, +))
             }
         }
+    }
+
+    /// Where products are computed in bfloat16, rows are read for their scores and not kept as floats.
+    @Test(.enabled(if: CPU.hasBFloat16)) func gradientKeepsNoFloats() {
+        let model = makeTinyDecoder(compute: .bfloat16, isHalfOnly: true)
+        let outcome = Self.profile(.gradient, steps: 2, communicator: LocalCommunicator(), model: model)
+        #expect(outcome.error == nil && Set(scores(outcome.profile)).count > 1_000)
+        let tensors = model.projections.map { model.parameters[$0.parameter].tensor }
+        #expect(tensors.count > 7)
+        for tensor in tensors {
+            // Zero until a row is put in place.
+            #expect((0..<tensor.count).allSatisfy { tensor.pointer[$0] == 0 }, "\(tensor.name)")
+        }
+        for tensor in tensors { tensor.materialise(nil) }
+        let kept = Self.profile(.gradient, steps: 2, communicator: LocalCommunicator(), model: model)
+        #expect(scores(kept.profile) == scores(outcome.profile))
+    }
+
+    /// A rank that is asked to stop ends all of them, after the round of batches.
+    @Test(arguments: [false, true]) func stopsOnAllRanks(takesWholeBatches: Bool) {
+        let stops = ThreadCommunicator.run(size: 2) { communicator -> StopRequest? in
+            let model = makeTinyDecoder()
+            var steps = 0
+            do {
+                var run = try ProfilingRun(
+                    method: .gradient, steps: 4, seed: 3, model: model, baseHash: "base", communicator: communicator,
+                    team: model.team)
+                run.takesWholeBatches = takesWholeBatches
+                run.signal = { communicator.rank == 1 ? 15 : 0 }
+                _ = try run.run(data: ToyData()) { steps = $0.step }
+            } catch let stop as StopRequest {
+                return steps == (takesWholeBatches ? 2 : 1) ? stop : nil
+            } catch {}
+            return nil
+        }
+        #expect(stops == [StopRequest(signal: 15, rank: 1), StopRequest(signal: 15, rank: 1)])
     }
 
     /// With a second model to compare with, instead of a copy of the weights.

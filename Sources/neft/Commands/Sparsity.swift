@@ -52,7 +52,7 @@ struct Sparsity: SessionCommand {
             let loaded = try session.agree {
                 try LoadedModel(
                     model, templateName: template.chatTemplate, adapter: path, threads: work.loaded.team.threads,
-                    compute: work.loaded.model.compute, warn: session.warnOfHost)
+                    compute: work.loaded.model.compute, warn: { _ in })
             }
             states.append(try measure(loaded, path, rows, in: session))
         }

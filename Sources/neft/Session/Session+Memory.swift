@@ -37,12 +37,16 @@ extension Session {
                 rowTokens: tokens, rowTargets: targets, ranks: communicator.size, ranksPerHost: neighbours,
                 linkBytesPerSecond: 1, latencySeconds: 0, threads: loaded.team.threads, compute: model.compute,
                 recomputes: model.recomputes)
-            let needed = CostModel.hostMemoryMiB(plan, updates: isTrained, sharing: loaded.sharesWeights)
+            let holds = !loaded.sharesWeights
+            let needed = CostModel.hostMemoryMiB(plan, updates: isTrained, holdsWeights: holds)
             let available = HostMemory.availableMiB
             if needed <= Double(available) {
                 plan.globalBatch = leaves * plan.ranks
-                return CostModel.hostMemoryMiB(plan, updates: isTrained, sharing: loaded.sharesWeights)
-                    <= Double(available)
+                // Scores of a round of batches, in a few copies.
+                let scores = Double(neighbours * plan.ranks * 32 * model.neuronCount) / 1_048_576
+                // A faster way is not worth the last memory.
+                return CostModel.hostMemoryMiB(plan, updates: isTrained, holdsWeights: holds) + scores
+                    <= 0.8 * Double(available)
             }
             func gibibytes(_ mebibytes: Double) -> String { "\(Figures.short(mebibytes / 1024)) GiB" }
             throw CommandError(

@@ -186,13 +186,13 @@ struct ExportJob {
         case .ggufAdapter:
             let base = try LoadedModel(
                 command.model, templateName: command.template.chatTemplate, threads: threads, compute: .float32,
-                warn: console.warn)
+                warn: { _ in })
             try GGUFAdapter.apply(folder + "/adapter.gguf", to: base.model, files: base.files)
             return tuned.check.difference(from: base.model)
         case .peft:
             let loaded = try LoadedModel(
                 command.model, templateName: command.template.chatTemplate, adapter: folder, threads: threads,
-                compute: .float32, warn: console.warn)
+                compute: .float32, warn: { _ in })
             return tuned.check.difference(from: loaded.model)
         }
     }
