@@ -105,6 +105,9 @@ public final class FloatTensor: @unchecked Sendable {
         return UnsafePointer(scratch)
     }
 
+    /// Gives back memory of what `row` and `copyRow` have read, as far as it can be read again.
+    public func releaseOriginals() { exact?.release() }
+
     /// The values that a row had before it was materialised.
     private func readOriginal(row: Int, into values: UnsafeMutablePointer<Float>) {
         if let exact {

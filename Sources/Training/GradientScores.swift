@@ -84,15 +84,24 @@ struct GradientScores {
         [Double](unsafeUninitializedCapacity: pieces.count) { terms, count in
             // Each piece has its own place: workers share nothing.
             nonisolated(unsafe) let terms = terms
-            team.forEachBlock(of: pieces.count, block: 256) { block, _ in
-                // Frozen rows that are computed in bfloat16 take no memory as floats.
-                withUnsafeTemporaryAllocation(of: Float.self, capacity: longestRow) { scratch in
-                    guard let scratch = scratch.baseAddress else { return }
-                    for index in block {
-                        let piece = pieces[index]
-                        let weights = piece.tensor.row(piece.tensorRow, scratch: scratch) + piece.column
-                        terms[index] = absoluteProducts(weights, gradient + piece.start, count: piece.count)
+            // In parts, so that few of the rows that are read are in memory at once.
+            for part in stride(from: 0, to: pieces.count, by: 16_384) {
+                let part = part..<min(part + 16_384, pieces.count)
+                team.forEachBlock(of: part.count, block: 256) { block, _ in
+                    withUnsafeTemporaryAllocation(of: Float.self, capacity: longestRow) { scratch in
+                        guard let scratch = scratch.baseAddress else { return }
+                        for index in block {
+                            let piece = pieces[part.lowerBound + index]
+                            let weights = piece.tensor.row(piece.tensorRow, scratch: scratch) + piece.column
+                            terms[part.lowerBound + index] = absoluteProducts(
+                                weights, gradient + piece.start, count: piece.count)
+                        }
                     }
+                }
+                var last: FloatTensor?
+                for piece in pieces[part] where piece.tensor !== last {
+                    piece.tensor.releaseOriginals()
+                    last = piece.tensor
                 }
             }
             count = pieces.count
