@@ -13,6 +13,19 @@ the_same_bits_on_2_hosts_with_2_ranks_each() {
     expect "$(reference short)" "$(adapter "$work/pairs")" "adapter of 2 hosts with 2 ranks each"
 }
 
+a_profile_sends_scores_and_not_gradients() {
+    local before after
+    local profile=(profile -m "$model" -d "$data" --steps 4 --global-batch 2 --micro-batch 1 --chat-template none
+        --cache "$work/hashes" --quiet)
+    "$neft" "${profile[@]}" -o "$work/scores-of-one"
+    read -r _ _ _ before <<<"$("$lab/counters" h1)"
+    launch_on_hosts 2 "${profile[@]}" -o "$work/scores-of-two"
+    read -r _ _ _ after <<<"$("$lab/counters" h1)"
+    # Scores of two batches are 3 MB, the gradients of all rows of one are 425.
+    within $((after - before)) 2000000 20000000 "bytes sent"
+    cmp "$work/scores-of-one" "$work/scores-of-two"
+}
+
 doctor_measures_the_links() {
     launch_on_hosts 4 doctor -m "$model" -d "$data" --json >"$work/doctor.json"
     python3 - "$work/doctor.json" <<'PYTHON'
@@ -82,7 +95,8 @@ a_cut_link_ends_the_run() {
     grep -q "no sign of life from rank 2 on h3" "$work/cut.out"
 }
 
-for name in the_same_bits_on_1_2_and_4_hosts the_same_bits_on_2_hosts_with_2_ranks_each doctor_measures_the_links \
+for name in the_same_bits_on_1_2_and_4_hosts the_same_bits_on_2_hosts_with_2_ranks_each \
+    a_profile_sends_scores_and_not_gradients doctor_measures_the_links \
     doctor_finds_another_program a_killed_rank_ends_the_run a_rank_that_hangs_ends_the_run \
     a_cut_link_ends_the_run; do check "$name" 90; done
 "$lab/hosts-up" 4 100mbit  # whatever a test that failed has left
